@@ -1,0 +1,103 @@
+//! The types of the header, in the same order and with the same members.
+
+use engine::RawSocket;
+use std::ffi::{c_int, c_void};
+
+/// `SOCKET`.
+pub(crate) type Socket = RawSocket;
+/// `DWORD`.
+pub(crate) type Dword = u32;
+
+pub(crate) type AcceptCallback = unsafe extern "C" fn(
+    socket: Socket,
+    local_address: *mut libc::sockaddr,
+    remote_address: *mut libc::sockaddr,
+    listen_socket_user_state: *mut c_void,
+    per_socket_user_state: *mut *mut c_void,
+);
+pub(crate) type RecvCallback = unsafe extern "C" fn(
+    socket: Socket,
+    read_buffer: *mut c_void,
+    byte_count: Dword,
+    per_socket_user_state: *mut c_void,
+);
+pub(crate) type SendCallback =
+    unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void, per_write_user_state: *mut c_void);
+pub(crate) type ErrorCallback = unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void);
+pub(crate) type ListenErrorCallback = unsafe extern "C" fn(socket: Socket, listen_socket_user_state: *mut c_void);
+
+/// `SOCKET_IOCP_THREADS_NONE`.
+pub(crate) const THREADS_NONE: i32 = -1;
+
+/// `enum socket_iocp_operation`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum Operation {
+    Accept = 1,
+    Recv = 2,
+    Send = 3,
+    Farewell = 4,
+    ListenFarewell = 5,
+}
+
+/// `struct socket_iocp_options`. All bytes zero is a valid value: every default.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Options {
+    pub(crate) size: usize,
+    pub(crate) threads: i32,
+    pub(crate) backend: u32,
+    pub(crate) linger_ms: u32,
+    pub(crate) max_queued_sends: u32,
+    pub(crate) max_sockets: usize,
+    pub(crate) max_taken_buffers: usize,
+    pub(crate) listen_error_callback_function: Option<ListenErrorCallback>,
+}
+
+/// `struct socket_iocp_completion`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Completion {
+    pub(crate) size: usize,
+    pub(crate) operation: u32,
+    pub(crate) status: i32,
+    pub(crate) os_error: i32,
+    pub(crate) local_address_size: u32,
+    pub(crate) remote_address_size: u32,
+    pub(crate) socket: Socket,
+    pub(crate) socket_iocp_socket_state: *mut c_void,
+    pub(crate) local_address: *const libc::sockaddr,
+    pub(crate) remote_address: *const libc::sockaddr,
+    pub(crate) byte_count: u64,
+}
+
+/// `struct socket_iocp_counters`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Counters {
+    pub(crate) size: usize,
+    pub(crate) sockets_now: u64,
+    pub(crate) listeners_now: u64,
+    pub(crate) taken_buffers_now: u64,
+    pub(crate) accepts: u64,
+    pub(crate) recvs: u64,
+    pub(crate) sends: u64,
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_bytes: u64,
+    pub(crate) farewells: u64,
+    pub(crate) panics: u64,
+    pub(crate) accept_backoffs: u64,
+    pub(crate) buffer_shortages: u64,
+    pub(crate) waits: u64,
+    pub(crate) completions: u64,
+    pub(crate) wakeups: u64,
+}
+
+// The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<Options>() == 48);
+    assert!(size_of::<Completion>() == 64);
+    assert!(size_of::<Counters>() == 128);
+    assert!(size_of::<c_int>() == size_of::<i32>());
+};

@@ -1,0 +1,150 @@
+//! The engine's one instantiation for C: callbacks through function pointers, states as pointers.
+
+use crate::abi::{
+    AcceptCallback, Dword, ErrorCallback, ListenErrorCallback, Operation, RecvCallback, SendCallback, Socket,
+};
+use crate::current::{self, Report};
+use crate::platform;
+use engine::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent};
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::AtomicUsize;
+
+/// A pointer that the library only keeps and gives back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UserPointer(pub(crate) *mut c_void);
+
+// SAFETY: the library never follows it. What stands behind it is the caller's, whom the header tells which callbacks run
+// on which threads.
+unsafe impl Send for UserPointer {}
+// SAFETY: as above.
+unsafe impl Sync for UserPointer {}
+
+/// What C keeps with a listen socket.
+#[derive(Debug)]
+pub(crate) struct ListenState {
+    pub(crate) socket: Socket,
+    pub(crate) user: UserPointer,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Callbacks {
+    pub(crate) accept: AcceptCallback,
+    pub(crate) recv: RecvCallback,
+    pub(crate) send: SendCallback,
+    pub(crate) error: ErrorCallback,
+    pub(crate) listen_error: Option<ListenErrorCallback>,
+}
+
+pub(crate) struct CHandler {
+    /// The port's handle.
+    pub(crate) port: usize,
+    pub(crate) fork_depth: u32,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) taken_buffers: AtomicUsize,
+    pub(crate) max_taken_buffers: usize,
+}
+
+/// A copy of an address that C may write to.
+struct AddressCopy(MaybeUninit<libc::sockaddr_storage>);
+
+impl AddressCopy {
+    /// # Safety
+    /// `length` bytes can be read at `address`.
+    unsafe fn new(address: *const c_void, length: usize) -> AddressCopy {
+        let mut copy = AddressCopy(MaybeUninit::zeroed());
+        let length = length.min(size_of::<libc::sockaddr_storage>());
+        // SAFETY: the caller's promise, and the copy has at least `length` bytes.
+        unsafe { ptr::copy_nonoverlapping(address.cast::<u8>(), copy.0.as_mut_ptr().cast::<u8>(), length) };
+        copy
+    }
+
+    fn as_mut_ptr(&mut self) -> *mut libc::sockaddr {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+// In each callback below the function pointer is called as the header says, with pointers that are valid as long as the
+// header says; that the function itself is sound is the caller's part of `socket_iocp_new`.
+impl Handler for CHandler {
+    type Listener = ListenState;
+    type Socket = UserPointer;
+    type Write = UserPointer;
+
+    fn accept(&self, context: &Context<'_, Self>, listener: &ListenState) -> Option<UserPointer> {
+        let socket = context.raw_socket();
+        let report = Report { operation: Operation::Accept, result: Ok(()), byte_count: 0, socket };
+        let (local, remote) = (context.local_sockaddr(), context.remote_sockaddr());
+        // SAFETY: each address has as many bytes as it says.
+        let (mut local, mut remote) = unsafe {
+            (
+                AddressCopy::new(local.as_ptr().cast(), local.len() as usize),
+                AddressCopy::new(remote.as_ptr().cast(), remote.len() as usize),
+            )
+        };
+        let mut user = ptr::null_mut();
+        current::run(context.port(), Some(context), report, || {
+            let (local, remote) = (local.as_mut_ptr(), remote.as_mut_ptr());
+            // SAFETY: see above the impl.
+            unsafe { (self.callbacks.accept)(socket, local, remote, listener.user.0, &raw mut user) }
+        });
+        Some(UserPointer(user))
+    }
+
+    fn recv(&self, context: &Context<'_, Self>, user: &mut UserPointer, received: Result<ReadBuffer, Error>) {
+        let socket = context.raw_socket();
+        let byte_count = received.as_ref().map_or(0, |buffer| buffer.len());
+        let result = received.as_ref().map(|_| ()).map_err(|error| *error);
+        let report = Report { operation: Operation::Recv, result, byte_count: byte_count as u64, socket };
+        let data = match received {
+            Ok(buffer) if byte_count > 0 => lend(context, buffer),
+            _ => ptr::null_mut(),
+        };
+        current::run(context.port(), Some(context), report, || {
+            // SAFETY: see above the impl.
+            unsafe { (self.callbacks.recv)(socket, data, byte_count as Dword, user.0) }
+        });
+    }
+
+    fn send(&self, context: &Context<'_, Self>, user: &mut UserPointer, sent: Sent<UserPointer>) {
+        let socket = context.raw_socket();
+        let byte_count = sent.bytes as u64;
+        let report = Report { operation: Operation::Send, result: sent.result, byte_count, socket };
+        current::run(context.port(), Some(context), report, || {
+            // SAFETY: see above the impl.
+            unsafe { (self.callbacks.send)(socket, user.0, sent.write.0) }
+        });
+    }
+
+    fn error(&self, context: &Context<'_, Self>, user: UserPointer, farewell: Farewell) {
+        // A socket handed back is the caller's from here on.
+        if let Some(handed_back) = farewell.socket {
+            platform::disown(handed_back);
+        }
+        let socket = context.raw_socket();
+        let report = Report { operation: Operation::Farewell, result: farewell.reason, byte_count: 0, socket };
+        current::run(context.port(), Some(context), report, || {
+            // SAFETY: see above the impl.
+            unsafe { (self.callbacks.error)(socket, user.0) }
+        });
+    }
+
+    fn listen_error(&self, port: &PortHandle<Self>, listener: &ListenState, reason: Result<(), Error>) {
+        let Some(callback) = self.callbacks.listen_error else { return };
+        let socket = listener.socket;
+        let report = Report { operation: Operation::ListenFarewell, result: reason, byte_count: 0, socket };
+        current::run(port, None, report, || {
+            // SAFETY: see above the impl.
+            unsafe { callback(socket, listener.user.0) }
+        });
+    }
+}
+
+/// Leaves the buffer with its socket for C to use, and tells where its bytes are.
+fn lend(context: &Context<'_, CHandler>, buffer: ReadBuffer) -> *mut c_void {
+    let data = buffer.into_raw();
+    // SAFETY: the pointer comes from `into_raw` just now.
+    context.lend(unsafe { ReadBuffer::from_raw(data) });
+    data.cast()
+}

@@ -1,0 +1,124 @@
+//! The ports of this process, and the way from a `socket_iocp_state` to the engine.
+
+use crate::abi::{self, ErrorCallback, RecvCallback, SendCallback, THREADS_NONE};
+use crate::current;
+use crate::fork;
+use crate::handler::{CHandler, Callbacks};
+use crate::table::Table;
+use engine::{BackendKind, Error, ErrorCode, Options, Port, PortHandle};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// The default of `max_taken_buffers`.
+const DEFAULT_TAKEN_BUFFERS: usize = 65_536;
+
+/// A port in the table.
+struct Entry {
+    port: PortHandle<CHandler>,
+    /// Until somebody deletes the port.
+    owner: Mutex<Option<Port<CHandler>>>,
+}
+
+static PORTS: Table<Entry> = Table::new();
+
+/// Calls `call` with the port of this handle.
+///
+/// In a callback of that port no atomic is written: the engine holds the port while the callback runs.
+pub(crate) fn with_port<T>(
+    handle: usize,
+    call: impl FnOnce(&PortHandle<CHandler>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    if handle == 0 {
+        return Err(ErrorCode::NullPointer.into());
+    }
+    match current::port(handle) {
+        // SAFETY: the callback is further down on this thread's stack, so it runs until `call` has returned.
+        Some(port) => call(unsafe { port.as_ref() }),
+        None => call(&PORTS.enter(handle)?.port),
+    }
+}
+
+/// Makes a port and its handle.
+pub(crate) fn create(read_buffer_size: usize, callbacks: Callbacks, given: &abi::Options) -> Result<usize, Error> {
+    fork::watch()?;
+    let options = engine_options(read_buffer_size, given)?;
+    let claim = PORTS.claim()?;
+    let handle = claim.handle();
+    let handler = CHandler {
+        port: handle,
+        fork_depth: fork::depth(),
+        callbacks,
+        taken_buffers: AtomicUsize::new(0),
+        max_taken_buffers: or_default(given.max_taken_buffers, DEFAULT_TAKEN_BUFFERS),
+    };
+    let owner = Port::new(handler, options)?;
+    claim.publish(Entry { port: (*owner).clone(), owner: Mutex::new(Some(owner)) });
+    Ok(handle)
+}
+
+/// Deletes a port. Outside of callbacks it returns when the port and every call that was in it are gone.
+pub(crate) fn delete(handle: usize) -> Result<(), Error> {
+    if handle == 0 {
+        return Err(ErrorCode::NullPointer.into());
+    }
+    let entry = PORTS.close(handle)?;
+    let owner = entry.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(port) = owner {
+        port.delete();
+    }
+    drop(entry);
+    // A callback must not wait for calls: the call that it waits for could be the one that it runs in.
+    if !current::in_callback() {
+        PORTS.wait_until_freed(handle);
+    }
+    Ok(())
+}
+
+fn or_default<T: Default + PartialEq>(given: T, default: T) -> T {
+    if given == T::default() { default } else { given }
+}
+
+fn engine_options(read_buffer_size: usize, given: &abi::Options) -> Result<Options, Error> {
+    let mut options = Options::new(read_buffer_size);
+    options = match given.threads {
+        0 => options,
+        THREADS_NONE => options.threads(0),
+        count => options.threads(usize::try_from(count).map_err(|_| ErrorCode::InvalidArgument)?),
+    };
+    options = match given.backend {
+        0 => options,
+        number => options.backend(backend_of(number).ok_or(ErrorCode::InvalidArgument)?),
+    };
+    if given.linger_ms != 0 {
+        options = options.linger(Duration::from_millis(given.linger_ms.into()));
+    }
+    if given.max_queued_sends != 0 {
+        options = options.max_queued_sends(given.max_queued_sends);
+    }
+    if given.max_sockets != 0 {
+        options = options.max_sockets(given.max_sockets);
+    }
+    Ok(options)
+}
+
+/// `enum socket_iocp_backend`.
+pub(crate) fn backend_of(number: u32) -> Option<BackendKind> {
+    [BackendKind::IoUring, BackendKind::Readiness, BackendKind::Iocp].into_iter().find(|kind| *kind as u32 == number)
+}
+
+/// The four callbacks of the seed, none of which may be NULL.
+pub(crate) fn callbacks(
+    accept: Option<abi::AcceptCallback>,
+    recv: Option<RecvCallback>,
+    send: Option<SendCallback>,
+    error: Option<ErrorCallback>,
+    listen_error: Option<abi::ListenErrorCallback>,
+) -> Result<Callbacks, Error> {
+    match (accept, recv, send, error) {
+        (Some(accept), Some(recv), Some(send), Some(error)) => {
+            Ok(Callbacks { accept, recv, send, error, listen_error })
+        }
+        _ => Err(ErrorCode::NullPointer.into()),
+    }
+}

@@ -1,0 +1,150 @@
+//! `socket-iocp`, the tool: a demonstration, servers, a load generator, and a look at the machine.
+//!
+//! Exit codes: 0 all went well; 1 it ran and something went wrong; 2 it could not start (one line on standard error says
+//! why); 130 a second Ctrl-C ended it.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod arguments;
+mod demo;
+mod failure;
+mod limits;
+mod load;
+mod probe;
+mod progress;
+mod report;
+mod serve;
+mod signals;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use failure::{Failure, one_line};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Completion ports for sockets: demonstration, servers, load, and a look at the machine
+///
+/// With no command it runs the demonstration.
+///
+/// SOCKET_IOCP_BACKEND (io_uring, readiness) and SOCKET_IOCP_THREADS in the environment override the backend and the
+/// worker count of every port.
+#[derive(Parser, Debug)]
+#[command(name = "socket-iocp", version, override_usage = "socket-iocp [COMMAND]")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Serve(serve::ServeArgs),
+    Load(load::LoadArgs),
+    Probe(probe::ProbeArgs),
+}
+
+fn main() -> ExitCode {
+    match parse(std::env::args_os().collect()).and_then(|cli| cli.map_or(Ok(ExitCode::SUCCESS), run)) {
+        Ok(code) => code,
+        Err(failure) => {
+            report::warn(&format!("socket-iocp: {failure}"));
+            failure.code().into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        Command::Demo(args) => demo::command(&args),
+        Command::Serve(args) => serve::command(&args),
+        Command::Load(args) => load::command(&args),
+        Command::Probe(args) => probe::command(&args),
+    }
+}
+
+/// The command to run; `None` if help or the version was asked for, and printed. No arguments at all mean `demo`.
+fn parse(mut arguments: Vec<OsString>) -> Result<Option<Cli>, Failure> {
+    if arguments.len() < 2 {
+        arguments.resize(1, "socket-iocp".into());
+        arguments.push("demo".into());
+    }
+    let error = match Cli::try_parse_from(arguments) {
+        Ok(cli) => return Ok(Some(cli)),
+        Err(error) => error,
+    };
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // A reader of the help that goes away early is no error.
+        let _ = error.print();
+        return Ok(None);
+    }
+    Err(Failure::cannot_start(explain(&error.render().to_string())))
+}
+
+/// One line out of the several that an argument error comes with: its first paragraph, and where to read more.
+fn explain(message: &str) -> String {
+    let first = message.split("\n\n").next().unwrap_or(message);
+    format!("{} (try --help)", one_line(first.strip_prefix("error: ").unwrap_or(first)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse_text(line: &str) -> Result<Cli, Failure> {
+        let arguments = std::iter::once("socket-iocp").chain(line.split_whitespace()).map(OsString::from).collect();
+        parse(arguments).map(|cli| cli.expect("neither help nor version"))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_arguments_mean_the_demo() {
+        assert!(matches!(parse_text("").expect("demo").command, Command::Demo(_)));
+        assert!(matches!(parse(Vec::new()), Ok(Some(Cli { command: Command::Demo(_) }))));
+    }
+
+    #[test]
+    fn good_command_lines_are_taken() {
+        for line in [
+            "demo --duration 0.5 --connections 10",
+            "serve echo --listen 127.0.0.1:0",
+            "serve discard -l [::1]:7 --workers 2 --backend readiness --read-buffer 1 --backlog 1",
+            "serve chargen --listen unix:/tmp/s --max-connections 5 --linger 1",
+            "load localhost:7 --rate 1000 --duration 3 --json --warmup 1",
+            "load unix:/tmp/s --messages 1000 --pipeline 16 --threads 2",
+            "probe --json",
+        ] {
+            assert!(parse_text(line).is_ok(), "{line}: {:?}", parse_text(line).err());
+        }
+    }
+
+    #[test]
+    fn bad_command_lines_are_one_line_and_exit_code_2() {
+        for (line, part) in [
+            ("nonsense", "nonsense"),
+            ("serve", "--listen"),
+            ("serve echo --listen nowhere", "HOST:PORT"),
+            ("serve gopher --listen 127.0.0.1:0", "gopher"),
+            ("serve echo --listen 127.0.0.1:0 --workers 0", "--workers"),
+            ("serve echo --listen 127.0.0.1:0 --backend sim", "backends are"),
+            ("load", "<ADDR>"),
+            ("load 127.0.0.1:7 --duration 1 --messages 5", "--messages"),
+            ("load 127.0.0.1:7 --warmup 1 --messages 5", "--messages"),
+            ("load 127.0.0.1:7 --size 0", "--size"),
+            ("load 127.0.0.1:7 --rate 0", "--rate"),
+            ("load 127.0.0.1:7 --connections -5", "-5"),
+            ("demo --duration 0", "--duration"),
+            ("probe extra", "extra"),
+        ] {
+            let failure = parse_text(line).expect_err(line);
+            let text = failure.to_string();
+            assert_eq!((failure.code(), text.lines().count()), (2, 1), "{line}: {text}");
+            assert!(text.contains(part) && text.ends_with("(try --help)"), "{line}: {text}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! `socket-iocp serve`: the echo, discard and chargen services of old, until Ctrl-C.
+
+mod listen;
+mod service;
+
+pub use listen::Listening;
+pub use service::{Service, ServiceKind};
+
+use crate::address::{Address, Endpoint};
+use crate::arguments::{BackendName, positive_seconds};
+use crate::failure::{EXIT_INTERRUPTED, Failure};
+use crate::{limits, report, signals};
+use clap::Args;
+use service::Event;
+use socket_iocp::{Options, Port, Statistics};
+use std::process::ExitCode;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+/// Serves echo, discard or chargen until Ctrl-C
+///
+/// When it is ready it prints one line to standard output: `listening on ADDR backend=NAME workers=N`, with the real
+/// port where 0 was asked for. The first Ctrl-C or SIGTERM drains: no connection is accepted any more, those open are
+/// closed gracefully, the statistics are printed, the exit code is 0. A second one resets what is left; the exit code is
+/// 130.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// What to serve
+    #[arg(value_enum)]
+    pub service: ServiceKind,
+
+    /// Where: HOST:PORT, [IPV6]:PORT or unix:PATH
+    #[arg(long, short, value_name = "ADDR")]
+    pub listen: Address,
+
+    #[command(flatten)]
+    pub port: PortArgs,
+
+    /// Connections taken from the kernel ahead of their accept callback
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub backlog: u32,
+
+    /// The kernel's own queue of connections; the system may cut it (net.core.somaxconn)
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(i32).range(1..))]
+    pub listen_queue: i32,
+
+    /// The most connections at once; more wait in the kernel's queue [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_connections: Option<u64>,
+
+    /// How long a connection may take to close gracefully
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = positive_seconds)]
+    pub linger: Duration,
+}
+
+/// A serving port's options, common to `serve` and `demo`.
+#[derive(Args, Clone, Debug)]
+pub struct PortArgs {
+    /// Worker threads [default: the parallelism available]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=socket_iocp::MAX_THREADS as u64))]
+    pub workers: Option<u64>,
+
+    /// The backend [default: the best that the machine offers]
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<BackendName>,
+
+    /// Bytes of a read buffer
+    #[arg(long, value_name = "BYTES", default_value_t = 16_384,
+          value_parser = clap::value_parser!(u64).range(1..=socket_iocp::MAX_READ_BUFFER_SIZE as u64))]
+    pub read_buffer: u64,
+}
+
+impl PortArgs {
+    /// The options of the library that they stand for.
+    pub fn options(&self) -> Options {
+        let mut options = Options::new(self.read_buffer as usize);
+        if let Some(workers) = self.workers {
+            options = options.threads(workers as usize);
+        }
+        if let Some(BackendName(kind)) = self.backend {
+            options = options.backend(kind);
+        }
+        options
+    }
+}
+
+/// `socket-iocp serve`.
+pub fn command(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    limits::raise_descriptors();
+    let (notices, events) = mpsc::channel();
+    let listening = Listening::open(&args.listen.resolve()?, args.listen_queue)?;
+    let port = make_port(Service::new(args.service, notices.clone()), args)?;
+    signals::on_interrupt(move || {
+        // The receiver goes only when the process ends.
+        let _ = notices.send(Event::Interrupt);
+    })?;
+    let server = Server::start(port, listening, args.backlog as usize)?;
+    report::print(&server.ready_line())?;
+    server.run_until_interrupted(&events)
+}
+
+fn make_port(service: Service, args: &ServeArgs) -> Result<Port<Service>, Failure> {
+    let mut options = args.port.options().linger(args.linger.max(Duration::from_millis(1)));
+    if let Some(connections) = args.max_connections {
+        options = options.max_sockets(usize::try_from(connections).unwrap_or(usize::MAX));
+    }
+    new_port(service, options)
+}
+
+/// Makes a port; a refusal names the backend's reason in one line.
+pub fn new_port(service: Service, options: Options) -> Result<Port<Service>, Failure> {
+    Port::new(service, options).map_err(|error| Failure::cannot_start(format!("cannot make a port: {error}")))
+}
+
+/// A port that serves one listen socket.
+pub struct Server {
+    port: Port<Service>,
+    listener: socket_iocp::ListenerHandle,
+    endpoint: Endpoint,
+}
+
+impl Server {
+    /// Hands the listen socket to the port.
+    pub fn start(port: Port<Service>, listening: Listening, backlog: usize) -> Result<Server, Failure> {
+        let Listening { socket, endpoint } = listening;
+        let added = port.add_listener(socket, backlog, ());
+        let listener = added
+            .map_err(|refused| Failure::cannot_start(format!("cannot listen on {endpoint}: {}", refused.error)))?;
+        Ok(Server { port, listener, endpoint })
+    }
+
+    pub fn port(&self) -> &Port<Service> {
+        &self.port
+    }
+
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    fn ready_line(&self) -> String {
+        let (backend, workers) = (self.port.backend().name(), self.port.threads());
+        format!("listening on {} backend={backend} workers={workers}\n", self.endpoint)
+    }
+
+    fn run_until_interrupted(self, events: &Receiver<Event>) -> Result<ExitCode, Failure> {
+        let lost = match wait(events) {
+            Event::ListenerLost(error) => Some(error),
+            Event::Interrupt | Event::Drained => None,
+        };
+        let drained = self.drain(events);
+        report::print(&statistics_line(&self.port.statistics()))?;
+        // Resets what has not closed, delivers the farewells and joins the workers.
+        self.port.delete();
+        match lost {
+            Some(error) => Err(Failure::failed(format!("the listen socket failed: {error}"))),
+            None if drained => Ok(ExitCode::SUCCESS),
+            None => Ok(EXIT_INTERRUPTED.into()),
+        }
+    }
+
+    /// Stops accepting, closes every connection and waits for the last farewell; false if interrupted in this.
+    fn drain(&self, events: &Receiver<Event>) -> bool {
+        let open = self.port.handler().begin_drain();
+        // Dropping what comes back closes the listen socket. It may have failed by itself.
+        drop(self.port.remove_listener(self.listener));
+        self.endpoint.remove_file();
+        for socket in &open {
+            // It may be ending by itself already.
+            let _ = self.port.close(*socket);
+        }
+        while !open.is_empty() {
+            match wait(events) {
+                Event::Drained => return true,
+                Event::Interrupt => return false,
+                // The farewell that the removal brings, or a failure that no longer matters.
+                Event::ListenerLost(_) => {}
+            }
+        }
+        true
+    }
+}
+
+fn wait(events: &Receiver<Event>) -> Event {
+    // The signal handler's sender lives as long as the process; were it gone, ending would be all that is left to do.
+    events.recv().unwrap_or(Event::Interrupt)
+}
+
+fn statistics_line(statistics: &Statistics) -> String {
+    format!(
+        "statistics accepts={} recvs={} sends={} received_bytes={} sent_bytes={} farewells={} accept_backoffs={} panics={}\n",
+        statistics.accepts,
+        statistics.recvs,
+        statistics.sends,
+        statistics.received_bytes,
+        statistics.sent_bytes,
+        statistics.farewells,
+        statistics.accept_backoffs,
+        statistics.panics
+    )
+}

@@ -1,0 +1,194 @@
+//! The callbacks of the three services.
+
+use clap::ValueEnum;
+use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, PortHandle, ReadBuffer, Sent, SocketHandle};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Which service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ServiceKind {
+    /// Sends back what comes, from the buffer in which it came
+    Echo,
+    /// Reads and drops what comes
+    Discard,
+    /// Sends lines of characters as fast as they are read (RFC 864)
+    Chargen,
+}
+
+/// What the serving threads tell the main thread.
+#[derive(Debug)]
+pub enum Event {
+    /// Ctrl-C or SIGTERM.
+    Interrupt,
+    /// The last connection has gone, in a drain.
+    Drained,
+    /// The listen socket has failed.
+    ListenerLost(Error),
+}
+
+/// A server's callbacks.
+#[derive(Debug)]
+pub struct Service {
+    kind: ServiceKind,
+    notices: Sender<Event>,
+    /// Touched once when a connection comes and once when it goes, never for a message.
+    connections: Mutex<Connections>,
+}
+
+#[derive(Default, Debug)]
+struct Connections {
+    open: HashSet<SocketHandle>,
+    draining: bool,
+}
+
+impl Service {
+    pub fn new(kind: ServiceKind, notices: Sender<Event>) -> Service {
+        Service { kind, notices, connections: Mutex::default() }
+    }
+
+    /// From now on connections are refused, and the last farewell brings [`Event::Drained`]. Returns the connections
+    /// that are open; if there are none, no event comes.
+    pub fn begin_drain(&self) -> Vec<SocketHandle> {
+        let mut connections = self.lock();
+        connections.draining = true;
+        connections.open.iter().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn first_operations(&self, context: &Context<'_, Self>) -> Result<(), Error> {
+        if self.kind == ServiceKind::Chargen {
+            send_lines(context)?;
+        }
+        context.recv()
+    }
+}
+
+fn send_lines(context: &Context<'_, Service>) -> Result<(), Error> {
+    context.sync_send(&LINES, ()).map_err(|refused| refused.error)
+}
+
+/// Ends a connection whose next operation was refused; if it is ending already, its farewell comes anyway.
+fn end_if_refused(context: &Context<'_, Service>, issued: Result<(), Error>) {
+    if issued.is_err_and(|error| error.code() != ErrorCode::Closed) {
+        let _ = context.abort();
+    }
+}
+
+impl Handler for Service {
+    type Listener = ();
+    type Socket = ();
+    type Write = ();
+
+    fn accept(&self, context: &Context<'_, Self>, _: &()) -> Option<()> {
+        let mut connections = self.lock();
+        // A connection that memory cannot be had for is refused, and the server goes on.
+        if connections.draining || connections.open.try_reserve(1).is_err() {
+            return None;
+        }
+        self.first_operations(context).ok()?;
+        connections.open.insert(context.handle());
+        Some(())
+    }
+
+    fn recv(&self, context: &Context<'_, Self>, _: &mut (), received: Result<ReadBuffer, Error>) {
+        let Ok(bytes) = received else { return };
+        let issued = if bytes.is_empty() {
+            context.close()
+        } else if self.kind == ServiceKind::Echo {
+            // The next recv is issued when the send has completed: a client that does not read is not read from.
+            context.sync_send(bytes, ()).map_err(|refused| refused.error)
+        } else {
+            drop(bytes);
+            context.recv()
+        };
+        end_if_refused(context, issued);
+    }
+
+    fn send(&self, context: &Context<'_, Self>, _: &mut (), sent: Sent<()>) {
+        if sent.result.is_err() {
+            return;
+        }
+        let issued = match self.kind {
+            ServiceKind::Echo => context.recv(),
+            ServiceKind::Discard => Ok(()),
+            ServiceKind::Chargen => send_lines(context),
+        };
+        end_if_refused(context, issued);
+    }
+
+    fn error(&self, context: &Context<'_, Self>, _: (), _: Farewell) {
+        let mut connections = self.lock();
+        connections.open.remove(&context.handle());
+        if connections.draining && connections.open.is_empty() {
+            self.notify(Event::Drained);
+        }
+    }
+
+    fn listen_error(&self, _: &PortHandle<Self>, _: &(), reason: Result<(), Error>) {
+        if let Err(error) = reason {
+            self.notify(Event::ListenerLost(error));
+        }
+    }
+}
+
+impl Service {
+    fn notify(&self, event: Event) {
+        // Nobody listens any more only when the server is being taken down.
+        let _ = self.notices.send(event);
+    }
+}
+
+impl fmt::Display for ServiceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ServiceKind::Echo => "echo",
+            ServiceKind::Discard => "discard",
+            ServiceKind::Chargen => "chargen",
+        })
+    }
+}
+
+/// The printable characters of ASCII, space to tilde.
+const CHARACTERS: usize = 95;
+const LINE_WIDTH: usize = 72;
+const LINE_BYTES: usize = LINE_WIDTH + 2;
+
+/// One round of RFC 864's pattern: each line starts one character further, and after the last the first follows.
+static LINES: [u8; CHARACTERS * LINE_BYTES] = lines();
+
+const fn lines() -> [u8; CHARACTERS * LINE_BYTES] {
+    let mut lines = [0; CHARACTERS * LINE_BYTES];
+    let mut at = 0;
+    while at < lines.len() {
+        let (line, column) = (at / LINE_BYTES, at % LINE_BYTES);
+        lines[at] = match column {
+            LINE_WIDTH => b'\r',
+            column if column > LINE_WIDTH => b'\n',
+            column => b' ' + ((line + column) % CHARACTERS) as u8,
+        };
+        at += 1;
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_are_those_of_the_rfc() {
+        let text = std::str::from_utf8(&LINES).expect("ASCII");
+        let lines: Vec<&str> = text.split_terminator("\r\n").collect();
+        assert_eq!(lines.len(), CHARACTERS);
+        assert!(lines.iter().all(|line| line.len() == LINE_WIDTH));
+        assert!(lines[0].starts_with(" !\"#$%&'()*+,-./0123456789:;<=>?@ABC"), "{}", lines[0]);
+        assert!(lines[1].starts_with("!\"#"), "{}", lines[1]);
+        assert!(lines[94].starts_with("~ !"), "{}", lines[94]);
+    }
+}

@@ -1,0 +1,573 @@
+/*
+ * socket_iocp.h - completion ports for sockets, everywhere.
+ *
+ * A PORT owns sockets and worker threads. A program adds listening and connected stream sockets to it (IPv4, IPv6, Unix),
+ * ISSUES operations on them - recv, sync send, async send - and is called back when each has COMPLETED. Under the port is
+ * what the system has for this: io_uring or epoll on Linux, kqueue on macOS and the BSDs, I/O completion ports on Windows.
+ *
+ * A server needs little more than this:
+ *
+ *     socket_iocp_new( &port, 4096, accepted, received, sent, ended );
+ *     socket_iocp_add_listen_socket( port, listen_socket, 64, NULL );
+ *
+ * where accepted() issues the first recv, received() issues a send and sent() issues the next recv, each finding the
+ * socket by socket_iocp_find_socket(). examples/c/echo.c is that server in full.
+ *
+ *
+ * HANDLES
+ *
+ * A `socket_iocp_state` names a port, a `socket_iocp_socket_state` names a socket in it. Both are opaque and are no pointers:
+ * the library looks them up. One that is dead, made up, or of another port is an error of the call and never undefined,
+ * even when its place or its descriptor number have been used again.
+ *
+ *
+ * RESULTS
+ *
+ * An `int` result is 0 for success, else one of the negative codes below; socket_iocp_strerror() tells what it means. Where
+ * an operating system error stands behind a code, it is in errno (Windows: WSAGetLastError()); where none does, a failed
+ * call leaves errno as it was. A call that fails has changed nothing: what was given to it is still the caller's, and no
+ * callback comes of it. These errors can come of many calls and are not repeated at each of them:
+ *
+ *   SOCKET_IOCP_E_NULL_POINTER   a pointer that is needed is NULL (every pointer is, unless it says otherwise)
+ *   SOCKET_IOCP_E_BAD_HANDLE     the port or socket handle never was one
+ *   SOCKET_IOCP_E_CLOSED         the port has been deleted or is being deleted; the socket has ended or is ending; or
+ *                                this is a forked child of the process that made the port
+ *   SOCKET_IOCP_E_WRONG_PORT     the socket is alive, in another port
+ *   SOCKET_IOCP_E_NO_MEMORY      memory was refused
+ *   SOCKET_IOCP_E_PANIC          a defect of the library was caught at its border
+ *
+ *
+ * THREADS
+ *
+ * 1. A port has its own worker threads: socket_iocp_new() returns with them running, and callbacks come on them. (A port
+ *    with none is driven by its owner: see socket_iocp_run().)
+ * 2. Every call may be made from any thread, any number at once, and from inside any callback, unless it says otherwise. No
+ *    lock of the library is held while a callback runs, and no callback is ever run inside an issue call.
+ * 3. A socket stays with one worker. The callbacks of one connected socket never overlap and come in the order of the
+ *    events: state that only they touch needs no lock. Callbacks of different sockets run in parallel; those of one listen
+ *    socket may, too, since each accept callback runs on the accepted socket's worker.
+ * 4. A callback that blocks delays the sockets of its own worker, and no others.
+ * 5. In a forked child every call on a port of the parent is SOCKET_IOCP_E_CLOSED and socket_iocp_delete() does nothing; the
+ *    child may make ports of its own. Every descriptor of the library is close-on-exec, its threads block all signals, and
+ *    nothing that it does raises SIGPIPE.
+ *
+ *
+ * OPERATIONS AND COMPLETIONS
+ *
+ * 1. An operation whose issue call returned 0 is reported exactly once, whatever happens: success, error, cancel, close,
+ *    delete. It is no longer outstanding when its callback is entered, so that the callback may issue the next one.
+ * 2. A socket does nothing that was not issued. With no operation outstanding it is not watched: that it has failed is said
+ *    by the next operation.
+ * 3. recv: one outstanding per socket. One recv brings one recv callback with 1 to read_buffer_size bytes, or with 0 bytes for
+ *    the end of the peer's sending (FIN); sending still works then. Data that comes while no recv is issued waits in the
+ *    kernel, nothing is lost, and a reader that stops issuing pushes back on its peer.
+ * 4. send: complete when every byte is with the operating system, never in part. The sends of one socket, sync and async
+ *    mixed, from whatever threads, leave in the order in which their issue calls returned, are reported in that order, and
+ *    are never interleaved with each other.
+ *    A SYNC send allocates nothing, and one may be outstanding per socket. An ASYNC send allocates one block, and any number
+ *    may be outstanding. (The words are the ones of this interface's first version: both return at once, and both are
+ *    reported by the send callback.)
+ * 5. A callback tells no status; socket_iocp_result() does, inside it. A program that looks at nothing else may rely on this:
+ *    a recv callback has bytes or FIN, unless its recv was cancelled alone; a send callback may report a send that failed
+ *    because its socket has ended, and then the error callback follows.
+ *
+ *
+ * BUFFERS
+ *
+ * 1. read_buffer belongs to its socket from the recv callback on until the next recv is issued on that socket or the
+ *    socket's error callback returns. Until then the program may read it, change it, and send it back on that same socket
+ *    from where it lies; it issues the next recv when that send has completed. For any other use it takes the buffer:
+ *    socket_iocp_take_buffer().
+ * 2. write_buffer is the caller's. It stays valid and unchanged from the issue call until the send callback is entered.
+ *
+ *
+ * ENDINGS
+ *
+ * 1. The error callback is the socket's FAREWELL: its last callback, exactly once, whatever ended it. What ends a socket: an
+ *    operation that failed, socket_iocp_close_socket(), _abort_socket(), _remove_socket(), _delete(). A FIN does not, not even
+ *    both ways: a program that has read the FIN and has sent all it wants closes the socket.
+ * 2. Every send still outstanding is reported before, through the send callback, so that no per-write state is lost; one that
+ *    had completed before the end reached it is reported as the success that it was. A recv still outstanding is reported
+ *    by the farewell alone.
+ * 3. When the farewell returns, the SOCKET is closed (unless it was removed) and its handle is dead. From a successful add
+ *    until then the SOCKET is the library's: it must not be closed, read or written by anybody else. Socket options may be
+ *    set, but for SO_LINGER and the non-blocking mode. A SOCKET that was closed all the same does no harm to others: when its
+ *    number comes into the port again, the old one bids farewell with SOCKET_IOCP_E_FOREIGN_CLOSE.
+ *
+ *
+ * A callback must return: it must not be left by longjmp() or by a C++ exception, and its thread must not be ended in it.
+ * The library stays loaded once it has been (a port deleted from inside a callback finishes on its own threads).
+ */
+#ifndef SOCKET_IOCP_H
+#define SOCKET_IOCP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef _WIN32
+#include <winsock2.h>
+#else
+#include <sys/socket.h>
+#endif
+
+#define SOCKET_IOCP_VERSION_MAJOR 0
+#define SOCKET_IOCP_VERSION_MINOR 1
+#define SOCKET_IOCP_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * The names that Winsock gives to a socket's number and to an unsigned 32-bit number. A program that has its own meaning for
+ * these names defines SOCKET_IOCP_NO_WINDOWS_TYPES before it includes this header, and writes int and uint32_t.
+ */
+#ifndef _WIN32
+#ifndef SOCKET_IOCP_NO_WINDOWS_TYPES
+typedef int SOCKET;
+typedef uint32_t DWORD;
+#ifndef INVALID_SOCKET
+#define INVALID_SOCKET ( -1 )
+#endif
+#ifndef SOCKET_ERROR
+#define SOCKET_ERROR ( -1 )
+#endif
+#else
+/* For the prototypes of this header only; see its end. */
+#ifndef SOCKET
+#define SOCKET int
+#define SOCKET_IOCP_UNDEFINE_SOCKET
+#endif
+#ifndef DWORD
+#define DWORD uint32_t
+#define SOCKET_IOCP_UNDEFINE_DWORD
+#endif
+#endif
+#endif
+
+/* The error codes. The numbers never change; new ones may come. */
+enum socket_iocp_error {
+    SOCKET_IOCP_E_NULL_POINTER = -1,         /* a pointer that is needed is NULL */
+    SOCKET_IOCP_E_INVALID_ARGUMENT = -2,     /* an argument or option is outside its documented range */
+    SOCKET_IOCP_E_BUFFER_SIZE = -3,          /* the read buffer size is 0 or above the maximum */
+    SOCKET_IOCP_E_BAD_HANDLE = -4,           /* not a handle (or taken buffer) of this library */
+    SOCKET_IOCP_E_CLOSED = -5,               /* the port or socket is closed or closing */
+    SOCKET_IOCP_E_WRONG_PORT = -6,           /* a live handle, of another port */
+    SOCKET_IOCP_E_BAD_SOCKET = -7,           /* not an open descriptor */
+    SOCKET_IOCP_E_NOT_SOCKET = -8,           /* an open descriptor, but no socket */
+    SOCKET_IOCP_E_NOT_STREAM = -9,           /* not a stream socket */
+    SOCKET_IOCP_E_LISTENING = -10,           /* a listening socket where a connected one is needed */
+    SOCKET_IOCP_E_NOT_LISTENING = -11,       /* a socket that does not listen where one that does is needed */
+    SOCKET_IOCP_E_NOT_CONNECTED = -12,       /* the socket is not connected */
+    SOCKET_IOCP_E_ALREADY_ADDED = -13,       /* the socket is in a port already */
+    SOCKET_IOCP_E_NOT_ADDED = -14,           /* the socket is not in this port */
+    SOCKET_IOCP_E_BUSY = -15,                /* a recv or sync send is outstanding; another thread runs the port */
+    SOCKET_IOCP_E_EOF = -16,                 /* the peer has finished sending and all of it has been received */
+    SOCKET_IOCP_E_SHUTDOWN = -17,            /* the sending side has been shut down */
+    SOCKET_IOCP_E_QUEUE_FULL = -18,          /* the socket's sends are at their limit; nothing was queued */
+    SOCKET_IOCP_E_NO_MEMORY = -19,           /* memory was refused */
+    SOCKET_IOCP_E_LIMIT = -20,               /* a limit of the port is reached (sockets, taken buffers) */
+    SOCKET_IOCP_E_UNSUPPORTED = -21,         /* this platform or backend cannot do it */
+    SOCKET_IOCP_E_BACKEND_UNAVAILABLE = -22, /* the backend that was asked for is not to be had */
+    SOCKET_IOCP_E_WRONG_CONTEXT = -23,       /* the call is not allowed in this place */
+    SOCKET_IOCP_E_CANCELLED = -24,           /* cancelled */
+    SOCKET_IOCP_E_TIMED_OUT = -25,           /* a time limit ended it */
+    SOCKET_IOCP_E_RESET = -26,               /* the connection was reset */
+    SOCKET_IOCP_E_CONNECTION_ABORTED = -27,  /* the connection was ended on this side of the network */
+    SOCKET_IOCP_E_BROKEN_PIPE = -28,         /* the peer no longer takes data */
+    SOCKET_IOCP_E_UNREACHABLE = -29,         /* host or network unreachable */
+    SOCKET_IOCP_E_REFUSED = -30,             /* connection refused */
+    SOCKET_IOCP_E_FOREIGN_CLOSE = -31,       /* the SOCKET was closed while it was the library's */
+    SOCKET_IOCP_E_PANIC = -32,               /* a defect was caught */
+    SOCKET_IOCP_E_NO_DESCRIPTORS = -33,      /* the process or the system has no descriptor left */
+    SOCKET_IOCP_E_OS = -34                   /* another operating system error: errno tells which */
+};
+
+
+/* -------------------------------------------------------------------------------------------------------------------
+ * The seven calls
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Makes a port with every option at its default and stores its handle in *socket_iocp_state. Its workers are running when this
+ * returns: one for each processor that the process may use.
+ *
+ *   read_buffer_size: the most bytes that one recv brings; 1 to 1 GiB. Buffers are taken from a pool when data is there; a
+ *   socket that waits for data holds none.
+ *
+ *   accept_callback_function: a connection has come in on a listen socket. The addresses are valid until it returns (a Unix
+ *   socket that has no name has an address of its family alone). *per_socket_user_state is NULL on entry; what it is on
+ *   return comes with every later callback of the socket. Operations may be issued at once: socket_iocp_find_socket()
+ *   tells the socket's handle. To refuse the connection, call socket_iocp_abort_socket() or socket_iocp_close_socket()
+ *   here; the farewell follows. Runs on the accepted socket's worker.
+ *
+ *   recv_callback_function: a recv has completed. read_buffer has byte_count bytes and belongs to the socket, see BUFFERS.
+ *   With byte_count 0 read_buffer is NULL: the peer has finished sending, and from now on a recv is SOCKET_IOCP_E_EOF; unless
+ *   socket_iocp_result() reports a status, SOCKET_IOCP_E_CANCELLED or SOCKET_IOCP_E_TIMED_OUT: then this recv ended alone.
+ *
+ *   send_callback_function: a send, sync or async, has completed; its write buffer is the caller's again. If
+ *   socket_iocp_result() reports a status, not every byte of it was sent, and the error callback will follow.
+ *
+ *   error_callback_function: the socket's farewell, see ENDINGS. socket_iocp_result() tells why: status 0 after close or remove,
+ *   SOCKET_IOCP_E_CANCELLED after abort or delete, else the cause.
+ *
+ * Errors: SOCKET_IOCP_E_NULL_POINTER (a callback, too), SOCKET_IOCP_E_BUFFER_SIZE, SOCKET_IOCP_E_INVALID_ARGUMENT (an
+ * environment variable has a wrong value), SOCKET_IOCP_E_BACKEND_UNAVAILABLE (SOCKET_IOCP_BACKEND names one that is not to be
+ * had), SOCKET_IOCP_E_NO_DESCRIPTORS, SOCKET_IOCP_E_LIMIT (65,520 ports at once; 240 on 32-bit systems),
+ * SOCKET_IOCP_E_NO_MEMORY, SOCKET_IOCP_E_OS (a thread was refused).
+ *
+ * Environment: SOCKET_IOCP_BACKEND (io_uring, readiness, iocp) and SOCKET_IOCP_THREADS (1 to 1024) override backend and worker
+ * count in the whole process.
+ *
+ * See io_uring_setup(2), epoll_create(2), pthread_create(3); CreateIoCompletionPort.
+ */
+int socket_iocp_new( void **socket_iocp_state, size_t read_buffer_size, void (*accept_callback_function)(SOCKET socket, struct sockaddr *local_address, struct sockaddr *remote_address, void *listen_socket_user_state, void **per_socket_user_state), void (*recv_callback_function)(SOCKET socket, void *read_buffer, DWORD byte_count, void *per_socket_user_state), void (*send_callback_function)( SOCKET socket, void *per_socket_user_state, void *per_write_user_state ), void (*error_callback_function)(SOCKET socket, void *per_socket_user_state) );
+
+/*
+ * Deletes a port: refuses new work, aborts every socket, delivers every completion and every farewell, joins the workers,
+ * frees everything, and returns when all that is done and every call that was under way on the port has left it. A call
+ * that comes later is SOCKET_IOCP_E_CLOSED. Listen sockets are closed. Buffers that were taken stay valid.
+ *
+ * From inside a callback, of any port, it returns at once; the rest happens on the port's own threads. On a port without
+ * threads it stops a socket_iocp_run() in progress and then runs the remaining callbacks itself.
+ *
+ * Of two threads that delete the same port at once, one does the work and the other returns at once. Does nothing if the
+ * handle is NULL, dead or wrong, or in a forked child.
+ */
+void socket_iocp_delete( void *socket_iocp_state );
+
+/*
+ * Adds a listening stream socket. On success the SOCKET is the library's until socket_iocp_remove_listen_socket() returns or
+ * the port is deleted. The accept callback comes for each connection, with listen_user_state.
+ *
+ *   accept_socket_backlog, at least 1, bounds the connections that have been taken from the kernel and not yet been given to an
+ *   accept callback; that many accepts are kept ready and topped up as they are used. It does not replace the backlog of
+ *   listen(2), in which the kernel keeps connections before. socket_iocp_set_accept_backlog() changes it.
+ *
+ * A client that goes away before it is accepted and any shortage of descriptors or memory never end or spin a listener: it
+ * pauses, counts that (accept_backoffs), and resumes by itself.
+ *
+ * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (backlog 0), SOCKET_IOCP_E_BAD_SOCKET, SOCKET_IOCP_E_NOT_SOCKET,
+ * SOCKET_IOCP_E_NOT_STREAM, SOCKET_IOCP_E_NOT_LISTENING, SOCKET_IOCP_E_ALREADY_ADDED, SOCKET_IOCP_E_NO_DESCRIPTORS.
+ *
+ * See listen(2), accept(2); AcceptEx.
+ */
+int socket_iocp_add_listen_socket( void *socket_iocp_state, SOCKET socket, size_t accept_socket_backlog, void *listen_user_state );
+
+/*
+ * Adds a connected stream socket. On success the SOCKET is the library's until its farewell, and nothing happens on it until
+ * an operation is issued. per_socket_user_state comes with every callback. socket_iocp_find_socket() tells the handle.
+ *
+ * Errors: SOCKET_IOCP_E_BAD_SOCKET, SOCKET_IOCP_E_NOT_SOCKET, SOCKET_IOCP_E_NOT_STREAM, SOCKET_IOCP_E_LISTENING,
+ * SOCKET_IOCP_E_NOT_CONNECTED, SOCKET_IOCP_E_ALREADY_ADDED, SOCKET_IOCP_E_LIMIT (max_sockets), SOCKET_IOCP_E_UNSUPPORTED
+ * (Windows: the socket has been in another completion port).
+ *
+ * See connect(2), socketpair(2); CreateIoCompletionPort.
+ */
+int socket_iocp_add_connected_socket( void *socket_iocp_state, SOCKET socket, void *per_socket_user_state );
+
+/*
+ * Issues a recv. Its completion is one recv callback, or the farewell if the socket ends before.
+ *
+ * The socket's read buffer, if it still has one, is given up by this call: see BUFFERS.
+ *
+ * Errors: SOCKET_IOCP_E_BUSY (a recv is outstanding), SOCKET_IOCP_E_EOF (the FIN has been reported).
+ *
+ * See recv(2), WSARecv.
+ */
+int socket_iocp_issue_recv( void *socket_iocp_state, void *socket_iocp_socket_state );
+
+/*
+ * Issues a sync send: no memory is allocated, and one may be outstanding per socket. Its completion is one send callback with
+ * per_write_user_state, when every byte is with the operating system or the socket has ended.
+ *
+ * Any length works. With number_bytes_to_write 0 nothing is sent, write_buffer may be NULL, and the send completes in its turn.
+ *
+ * Errors: SOCKET_IOCP_E_BUSY (a sync send is outstanding), SOCKET_IOCP_E_SHUTDOWN, SOCKET_IOCP_E_QUEUE_FULL
+ * (max_queued_sends).
+ *
+ * See sendmsg(2), WSASend.
+ */
+int socket_iocp_issue_sync_send( void *socket_iocp_state, void *socket_iocp_socket_state, void *write_buffer, DWORD number_bytes_to_write, void *per_write_user_state );
+
+/*
+ * Issues an async send: at most one block of memory is allocated, and any number may be outstanding. Otherwise as
+ * socket_iocp_issue_sync_send(); both may be mixed.
+ *
+ * Errors: SOCKET_IOCP_E_SHUTDOWN, SOCKET_IOCP_E_QUEUE_FULL (max_queued_sends), SOCKET_IOCP_E_NO_MEMORY.
+ *
+ * See sendmsg(2), WSASend.
+ */
+int socket_iocp_issue_async_send( void *socket_iocp_state, void *socket_iocp_socket_state, void *write_buffer, DWORD number_bytes_to_write, void *per_write_user_state );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
+ * Sockets
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Tells the handle of a connected socket in this port, or NULL if there is none (a listen socket has no handle) or the port
+ * is not to be used. Works inside the accept callback. In a farewell the socket is not found any more.
+ */
+void *socket_iocp_find_socket( void *socket_iocp_state, SOCKET socket );
+
+/*
+ * Closes gracefully: refuses new operations, cancels the recv, sends what is queued, then FIN, then reads and discards until
+ * the peer's FIN or until the port's linger limit has passed since this call; then the farewell, with status 0. So input that
+ * nobody has read cannot destroy what was sent. At the limit the socket is aborted: sends not done are
+ * SOCKET_IOCP_E_CANCELLED, the farewell's status is SOCKET_IOCP_E_TIMED_OUT.
+ *
+ * Errors: SOCKET_IOCP_E_CLOSED (it is ending already).
+ *
+ * See shutdown(2), close(2).
+ */
+int socket_iocp_close_socket( void *socket_iocp_state, void *socket_iocp_socket_state );
+
+/*
+ * Closes abortively: cancels everything, waits for every completion, then lets the peer see a reset; then the farewell, with
+ * status SOCKET_IOCP_E_CANCELLED. Overrides a close under way.
+ *
+ * Errors: SOCKET_IOCP_E_CLOSED (it is being aborted or removed already).
+ *
+ * See SO_LINGER in socket(7).
+ */
+int socket_iocp_abort_socket( void *socket_iocp_state, void *socket_iocp_socket_state );
+
+/*
+ * Takes a socket out of the port: cancels everything; from the start of its farewell, with status 0, the SOCKET is the caller's
+ * again, open, with whatever the kernel still has in its buffers. A send reported as cancelled may have gone in part:
+ * byte_count of socket_iocp_result() tells how far.
+ *
+ * Errors: SOCKET_IOCP_E_CLOSED (it is ending already). On Windows a socket that was removed where the system cannot take the
+ * association off it cannot be added again.
+ */
+int socket_iocp_remove_socket( void *socket_iocp_state, void *socket_iocp_socket_state );
+
+/*
+ * Half-close: sends FIN after what is queued. Receiving goes on; a later send is SOCKET_IOCP_E_SHUTDOWN. No callback comes of it.
+ *
+ * Errors: SOCKET_IOCP_E_SHUTDOWN (done already).
+ *
+ * See shutdown(2).
+ */
+int socket_iocp_shutdown_send( void *socket_iocp_state, void *socket_iocp_socket_state );
+
+/*
+ * Takes a listen socket out of the port. When this returns the SOCKET is the caller's again, open. Connections taken from the
+ * kernel before are still given to the accept callback; when the last of those has returned, the listen error callback comes
+ * (if the port has one), and listen_user_state is not used any more. Accepted sockets stay.
+ *
+ * Errors: SOCKET_IOCP_E_NOT_ADDED (not a listen socket of this port).
+ */
+int socket_iocp_remove_listen_socket( void *socket_iocp_state, SOCKET socket );
+
+/*
+ * Changes a listen socket's backlog, see socket_iocp_add_listen_socket(), while it runs.
+ *
+ * Errors: SOCKET_IOCP_E_NOT_ADDED (not a listen socket of this port), SOCKET_IOCP_E_INVALID_ARGUMENT (0).
+ */
+int socket_iocp_set_accept_backlog( void *socket_iocp_state, SOCKET socket, size_t accept_socket_backlog );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
+ * Inside a callback
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* What a callback reports. */
+enum socket_iocp_operation {
+    SOCKET_IOCP_OPERATION_ACCEPT = 1,
+    SOCKET_IOCP_OPERATION_RECV = 2,
+    SOCKET_IOCP_OPERATION_SEND = 3,
+    SOCKET_IOCP_OPERATION_FAREWELL = 4,       /* the error callback */
+    SOCKET_IOCP_OPERATION_LISTEN_FAREWELL = 5 /* the listen error callback */
+};
+
+/* Everything about the callback that runs. New members may come at the end. */
+struct socket_iocp_completion {
+    size_t size;                           /* set by the caller: sizeof( struct socket_iocp_completion ) */
+    uint32_t operation;                    /* SOCKET_IOCP_OPERATION_... */
+    int32_t status;                        /* 0 or SOCKET_IOCP_E_... */
+    int32_t os_error;                      /* the operating system's code behind the status, or 0 */
+    uint32_t local_address_size;           /* bytes at local_address */
+    uint32_t remote_address_size;          /* bytes at remote_address */
+    SOCKET socket;                         /* as in the callback's argument */
+    void *socket_iocp_socket_state;        /* the socket's handle; dead in a farewell; NULL in a listen farewell */
+    const struct sockaddr *local_address;  /* kept from the start, so that a reset does not lose it; valid until the */
+    const struct sockaddr *remote_address; /* callback returns; a Unix name may be empty; NULL in a listen farewell */
+    uint64_t byte_count;                   /* bytes received, or sent: all of them, or those before a send failed */
+};
+
+/*
+ * Tells what the callback that is running on this thread reports. completion->size says how much of the struct the caller
+ * knows, at least sizeof( size_t ); that much is filled in, and what a larger struct has behind is set to zero.
+ *
+ * Where a callback runs another port by socket_iocp_run(), the innermost callback is meant.
+ *
+ * Errors: SOCKET_IOCP_E_WRONG_CONTEXT (no callback of this port is running on this thread), SOCKET_IOCP_E_INVALID_ARGUMENT
+ * (size is below its minimum or above 4096).
+ */
+int socket_iocp_result( void *socket_iocp_state, struct socket_iocp_completion *completion );
+
+/*
+ * Detaches the read buffer of this socket's last recv callback and stores its address, the one that the recv callback was
+ * given, in *read_buffer. From now on the caller owns its read_buffer_size bytes, may write to them, send them on any
+ * socket, hand them to any thread, and keep them even after the port is gone, until socket_iocp_release_buffer().
+ *
+ * To be called from a callback of this socket, or of another that has the same worker, after the recv callback was entered
+ * and before the next recv is issued.
+ *
+ * Errors: SOCKET_IOCP_E_WRONG_CONTEXT (another thread than the socket's worker, or no callback is running),
+ * SOCKET_IOCP_E_INVALID_ARGUMENT (the socket has no read buffer: none was received, it was taken already, or the next recv
+ * has been issued), SOCKET_IOCP_E_LIMIT (max_taken_buffers).
+ */
+int socket_iocp_take_buffer( void *socket_iocp_state, void *socket_iocp_socket_state, void **read_buffer );
+
+/*
+ * Gives a taken buffer back; its bytes must not be used any more, nor by a send that is outstanding. From any thread, also
+ * when its port is gone.
+ *
+ * Errors: SOCKET_IOCP_E_BAD_HANDLE (not a taken buffer, or released already), SOCKET_IOCP_E_CLOSED (taken before a fork, in
+ * the parent).
+ */
+int socket_iocp_release_buffer( void *read_buffer );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
+ * Options
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+enum socket_iocp_backend_number {
+    SOCKET_IOCP_BACKEND_DEFAULT = 0,   /* the best that the machine offers */
+    SOCKET_IOCP_BACKEND_IO_URING = 1,  /* Linux */
+    SOCKET_IOCP_BACKEND_READINESS = 2, /* epoll on Linux, kqueue on macOS and the BSDs */
+    SOCKET_IOCP_BACKEND_IOCP = 3       /* Windows */
+};
+
+#define SOCKET_IOCP_THREADS_DEFAULT 0
+#define SOCKET_IOCP_THREADS_NONE ( -1 )
+
+/*
+ * What a port can be made with. Start from SOCKET_IOCP_OPTIONS_INIT and set what is wanted: 0 in a member is its default. New
+ * members may come at the end.
+ */
+struct socket_iocp_options {
+    size_t size;               /* sizeof( struct socket_iocp_options ) */
+    int32_t threads;           /* worker threads, 1 to 1024. Default: the processors that the process may use.
+                                  SOCKET_IOCP_THREADS_NONE: none; the caller drives the port by socket_iocp_run() */
+    uint32_t backend;          /* SOCKET_IOCP_BACKEND_...: this one or an error */
+    uint32_t linger_ms;        /* the limit of socket_iocp_close_socket(), 1 to 86,400,000. Default: 5,000 */
+    uint32_t max_queued_sends; /* sends outstanding per socket; one more is SOCKET_IOCP_E_QUEUE_FULL. Default: no limit */
+    size_t max_sockets;        /* connected sockets; an add above is SOCKET_IOCP_E_LIMIT, a connection above waits in the
+                                  kernel's backlog. Default: no limit */
+    size_t max_taken_buffers;  /* buffers taken at once. Default: 65,536 */
+    /* A listen socket's farewell, its last callback: it was removed (status 0), or the port is being deleted
+       (SOCKET_IOCP_E_CANCELLED). The socket's number is a name here: after a removal the caller may have closed it, and after
+       a delete it is closed. Default: none */
+    void (*listen_error_callback_function)( SOCKET socket, void *listen_socket_user_state );
+};
+
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, NULL }
+
+/*
+ * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the
+ * call. One that is smaller than the library knows has defaults for the rest; in one that is larger, from a later version of
+ * this header, the members that the library does not know must be 0.
+ *
+ * Errors: as socket_iocp_new(); SOCKET_IOCP_E_INVALID_ARGUMENT (a member is outside its range, size is below sizeof( size_t )
+ * or above 4096, a member that the library does not know is set), SOCKET_IOCP_E_BACKEND_UNAVAILABLE (the backend asked for
+ * is not to be had; errno tells why where the system does).
+ */
+int socket_iocp_new_with_options( void **socket_iocp_state, size_t read_buffer_size, void (*accept_callback_function)(SOCKET socket, struct sockaddr *local_address, struct sockaddr *remote_address, void *listen_socket_user_state, void **per_socket_user_state), void (*recv_callback_function)(SOCKET socket, void *read_buffer, DWORD byte_count, void *per_socket_user_state), void (*send_callback_function)( SOCKET socket, void *per_socket_user_state, void *per_write_user_state ), void (*error_callback_function)(SOCKET socket, void *per_socket_user_state), const struct socket_iocp_options *options );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
+ * A port without threads
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Drives a port made with SOCKET_IOCP_THREADS_NONE: waits until there is something to do or timeout_ms have passed (-1: for
+ * ever, 0: only looks), runs the callbacks that are due on this thread, and returns 0, also when nothing was to do. From any
+ * thread, one at a time.
+ *
+ * Errors: SOCKET_IOCP_E_BUSY (another thread is inside), SOCKET_IOCP_E_WRONG_CONTEXT (the port has threads, or this is one of
+ * its own callbacks), SOCKET_IOCP_E_INVALID_ARGUMENT (timeout_ms is below -1).
+ */
+int socket_iocp_run( void *socket_iocp_state, int timeout_ms );
+
+/*
+ * Stores in *descriptor the one descriptor of a port made with SOCKET_IOCP_THREADS_NONE that is readable whenever
+ * socket_iocp_run( port, 0 ) has something to do, deadlines included: for poll(2) and the like, in a program that has an event
+ * loop already. It is to be polled for reading and nothing else, and is valid until the port is deleted.
+ *
+ * Errors: SOCKET_IOCP_E_WRONG_CONTEXT (the port has threads), SOCKET_IOCP_E_UNSUPPORTED (Windows).
+ */
+int socket_iocp_pollable( void *socket_iocp_state, int *descriptor );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
+ * Queries
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Stores in *backend which one is under the port, a SOCKET_IOCP_BACKEND_... number, and in reason why a better one was passed
+ * over: a text in English that ends in a zero byte, empty if none was, cut to reason_size bytes. reason may be NULL.
+ */
+int socket_iocp_backend( void *socket_iocp_state, uint32_t *backend, char *reason, size_t reason_size );
+
+/*
+ * The name of a SOCKET_IOCP_BACKEND_... number, as the environment variable SOCKET_IOCP_BACKEND takes it; "unknown" for other
+ * numbers. Valid for ever.
+ */
+const char *socket_iocp_backend_name( uint32_t backend );
+
+/* What a port has done since it was made. Three members say how many there are now, the others only grow. */
+struct socket_iocp_counters {
+    size_t size;                /* set by the caller: sizeof( struct socket_iocp_counters ) */
+    uint64_t sockets_now;       /* connected sockets */
+    uint64_t listeners_now;     /* listen sockets */
+    uint64_t taken_buffers_now; /* buffers taken and not released */
+    uint64_t accepts;           /* connections accepted */
+    uint64_t recvs;             /* recvs completed with data or FIN */
+    uint64_t sends;             /* sends completed with success */
+    uint64_t received_bytes;    /* bytes of these recvs */
+    uint64_t sent_bytes;        /* bytes of these sends */
+    uint64_t farewells;         /* farewells delivered */
+    uint64_t panics;            /* defects caught */
+    uint64_t accept_backoffs;   /* pauses of a listener for want of descriptors or memory */
+    uint64_t buffer_shortages;  /* recvs that had to wait for a read buffer */
+    uint64_t waits;             /* waits for completions: system calls */
+    uint64_t completions;       /* completions taken from the operating system */
+    uint64_t wakeups;           /* a worker was woken by another thread */
+};
+
+/*
+ * Fills in the counters. They are read one by one while the port works, and stop nobody. counters->size as in
+ * socket_iocp_result().
+ *
+ * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (size is below its minimum or above 4096).
+ */
+int socket_iocp_statistics( void *socket_iocp_state, struct socket_iocp_counters *counters );
+
+/*
+ * One line in English for a code: its name and what it means; "success" for 0; "unknown error code" for others. Valid for ever,
+ * from any thread, in a forked child as well.
+ */
+const char *socket_iocp_strerror( int code );
+
+/* The version of the library that runs, "major.minor.patch"; that of the header is in SOCKET_IOCP_VERSION_.... Valid for ever. */
+const char *socket_iocp_version( void );
+
+#ifdef __cplusplus
+}
+#endif
+
+#ifdef SOCKET_IOCP_UNDEFINE_SOCKET
+#undef SOCKET_IOCP_UNDEFINE_SOCKET
+#undef SOCKET
+#endif
+#ifdef SOCKET_IOCP_UNDEFINE_DWORD
+#undef SOCKET_IOCP_UNDEFINE_DWORD
+#undef DWORD
+#endif
+
+#endif

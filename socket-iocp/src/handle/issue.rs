@@ -1,0 +1,104 @@
+//! Issue calls: a claim in the word, and for a foreign thread the message that carries it to the worker.
+
+use super::link::Kind;
+use super::mailbox::Mailbox;
+use super::node::{NO_NODE, NodeRef};
+use super::slot::{Slot, SlotHead};
+use super::word::{Claimer, Control};
+use crate::handler::Handler;
+use crate::{Error, SendBuffer};
+use std::ptr::NonNull;
+
+/// A send that was not accepted, with what was given to it.
+pub(crate) type Refused<W> = (Error, SendBuffer, W);
+
+impl SlotHead {
+    /// Asks for a half-close or an ending from a foreign thread.
+    pub(crate) fn post_control(&self, generation: u32, control: Control, mailbox: &Mailbox) -> Result<(), Error> {
+        if self.word.claim_control(generation, control, Claimer::Foreign)? {
+            // SAFETY: the claim says that the control link is in no inbox, and keeps the slot until the link has arrived.
+            unsafe { mailbox.push(NonNull::from(&self.control_link)) };
+        }
+        Ok(())
+    }
+}
+
+impl<H: Handler> Slot<H> {
+    /// Issues the recv from a foreign thread.
+    pub(crate) fn post_recv(&self, generation: u32, mailbox: &Mailbox) -> Result<(), Error> {
+        self.head.word.claim_recv(generation, Claimer::Foreign)?;
+        // SAFETY: the claim makes this thread the owner of the recv link, and keeps the slot until it has arrived.
+        unsafe { mailbox.push(NonNull::from(&self.head.recv_link)) };
+        Ok(())
+    }
+
+    /// Sends a new socket to its worker, before anybody else knows of it.
+    pub(crate) fn post_accepted(&self, mailbox: &Mailbox) {
+        self.head.recv_link.set_kind(Kind::Accepted);
+        // SAFETY: nobody can claim the recv before the worker has taken this message; a live slot stays until then.
+        unsafe { mailbox.push(NonNull::from(&self.head.recv_link)) };
+    }
+
+    /// The worker has taken the message of `post_accepted`.
+    pub(crate) fn accepted_arrived(&self) {
+        self.head.recv_link.set_kind(Kind::Recv);
+    }
+
+    /// Issues an async send: a node for the caller's queue if the caller is the worker, else the message is sent.
+    pub(crate) fn issue_async_send(
+        &self,
+        generation: u32,
+        buffer: SendBuffer,
+        write: H::Write,
+        limit: u32,
+        to: Option<&Mailbox>,
+    ) -> Result<Option<NodeRef<H::Write>>, Refused<H::Write>> {
+        let node =
+            NodeRef::allocate(self.index(), buffer, write).map_err(|(buffer, write)| (NO_NODE, buffer, write))?;
+        let claimer = if to.is_some() { Claimer::Foreign } else { Claimer::Local };
+        let counted = self.count_send(generation, limit);
+        if let Err(error) = counted.and_then(|()| self.head.word.claim_async_send(generation, claimer)) {
+            if counted.is_ok() {
+                self.uncount_send(generation, limit);
+            }
+            let send = node.finish();
+            return Err((error, send.buffer, send.write));
+        }
+        let Some(mailbox) = to else { return Ok(Some(node)) };
+        // SAFETY: the node is new, has the worker's `W`, and its slot stays until it has arrived.
+        unsafe { mailbox.push(node.into_link()) };
+        Ok(None)
+    }
+
+    /// Issues the sync send; answers as `issue_async_send` does.
+    pub(crate) fn issue_sync_send(
+        &self,
+        generation: u32,
+        buffer: SendBuffer,
+        write: H::Write,
+        to: Option<&Mailbox>,
+    ) -> Result<Option<NodeRef<H::Write>>, Refused<H::Write>> {
+        let claimer = if to.is_some() { Claimer::Foreign } else { Claimer::Local };
+        if let Err(error) = self.head.word.claim_sync_send(generation, claimer) {
+            return Err((error, buffer, write));
+        }
+        // SAFETY: the claim was just granted, and keeps the slot until it has been reported.
+        let node = unsafe { NodeRef::fill(&self.sync_send, buffer, write) };
+        let Some(mailbox) = to else { return Ok(Some(node)) };
+        // SAFETY: the node is the claim's own, has the worker's `W`, and its slot stays until it has arrived.
+        unsafe { mailbox.push(node.into_link()) };
+        Ok(None)
+    }
+
+    /// Counts one more outstanding send, if the port limits them.
+    fn count_send(&self, generation: u32, limit: u32) -> Result<(), Error> {
+        if limit == u32::MAX { Ok(()) } else { self.head.tally.add(generation, limit) }
+    }
+
+    /// An async send has been reported, or was not accepted after all.
+    pub(crate) fn uncount_send(&self, generation: u32, limit: u32) {
+        if limit != u32::MAX {
+            self.head.tally.subtract(generation);
+        }
+    }
+}

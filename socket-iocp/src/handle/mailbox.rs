@@ -1,0 +1,66 @@
+//! How other threads reach a worker, whatever its handler's type.
+
+use super::inbox::Inbox;
+use super::link::Link;
+use crate::sys::Waker;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A worker's inbox, its standing flags, and the way to wake it.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    pub(crate) inbox: Inbox,
+    waker: Waker,
+    /// The port's list of listeners has changed, or one of them may go on.
+    listeners_changed: AtomicBool,
+    wakeups: AtomicU64,
+}
+
+impl Mailbox {
+    pub(crate) fn new(waker: Waker) -> Mailbox {
+        Mailbox { inbox: Inbox::new(), waker, listeners_changed: AtomicBool::new(false), wakeups: AtomicU64::new(0) }
+    }
+
+    /// Pushes a link and wakes the worker if need be.
+    ///
+    /// # Safety
+    /// As at [`Inbox::push`].
+    pub(crate) unsafe fn push(&self, link: NonNull<Link>) {
+        // SAFETY: the caller's promise.
+        if unsafe { self.inbox.push(link) } {
+            self.wake();
+        }
+    }
+
+    /// Tells the worker to look at the port's listeners.
+    pub(crate) fn listeners_changed(&self) {
+        self.listeners_changed.store(true, Ordering::Release);
+        self.look();
+    }
+
+    /// Makes the worker look at the standing flags, its port's included.
+    pub(crate) fn look(&self) {
+        if self.inbox.must_wake() {
+            self.wake();
+        }
+    }
+
+    /// Whether there is something that the worker has to look at; it then looks.
+    pub(crate) fn has_listener_news(&self) -> bool {
+        self.listeners_changed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_listener_news(&self) -> bool {
+        self.has_listener_news() && self.listeners_changed.swap(false, Ordering::Acquire)
+    }
+
+    fn wake(&self) {
+        self.wakeups.fetch_add(1, Ordering::Relaxed);
+        self.waker.wake();
+    }
+
+    /// Wake-ups so far.
+    pub(crate) fn wakeups(&self) -> u64 {
+        self.wakeups.load(Ordering::Relaxed)
+    }
+}

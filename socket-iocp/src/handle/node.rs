@@ -1,0 +1,212 @@
+//! Nodes of sends: what an issue call hands to the worker, in a list without allocation.
+
+use super::link::{Kind, Link};
+use crate::{Error, ErrorCode, SendBuffer};
+use std::alloc::{self, Layout};
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
+
+/// What a send carries.
+#[derive(Debug)]
+pub(crate) struct Send<W> {
+    pub(crate) buffer: SendBuffer,
+    pub(crate) write: W,
+    /// Bytes with the operating system so far.
+    pub(crate) sent: usize,
+    pub(crate) result: Result<(), Error>,
+}
+
+/// A send on its way: the async send's one heap block, or the node embedded in a slot for its sync send.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct SendNode<W> {
+    pub(crate) link: Link,
+    content: UnsafeCell<Option<Send<W>>>,
+}
+
+// SAFETY: the content is touched only by the one owner of the node's `NodeRef`; what it holds is `Send`.
+unsafe impl<W: std::marker::Send> Sync for SendNode<W> {}
+
+impl<W> SendNode<W> {
+    /// The node embedded in slot `index`.
+    pub(crate) fn embedded(index: u32) -> SendNode<W> {
+        SendNode { link: Link::new(Kind::SyncSend, index), content: UnsafeCell::new(None) }
+    }
+}
+
+/// Owns a node. Dropping it drops the content, and frees the block of an async send.
+pub(crate) struct NodeRef<W> {
+    node: NonNull<SendNode<W>>,
+    owns: PhantomData<Send<W>>,
+}
+
+// SAFETY: a `NodeRef` is the only way to its node's content.
+unsafe impl<W: std::marker::Send> std::marker::Send for NodeRef<W> {}
+
+impl<W> NodeRef<W> {
+    /// A new block for an async send of slot `index`; everything comes back if memory is refused.
+    pub(crate) fn allocate(index: u32, buffer: SendBuffer, write: W) -> Result<NodeRef<W>, (SendBuffer, W)> {
+        // SAFETY: a node is never of size zero.
+        let block = unsafe { alloc::alloc(Layout::new::<SendNode<W>>()) }.cast::<SendNode<W>>();
+        let Some(node) = NonNull::new(block) else { return Err((buffer, write)) };
+        let content = Some(Send { buffer, write, sent: 0, result: Ok(()) });
+        // SAFETY: the block is new and of the right layout.
+        unsafe { node.write(SendNode { link: Link::new(Kind::AsyncSend, index), content: UnsafeCell::new(content) }) };
+        Ok(NodeRef { node, owns: PhantomData })
+    }
+
+    /// Fills the embedded node of a slot.
+    ///
+    /// # Safety
+    /// The caller holds the slot's claim of the sync send, and the slot stays until that claim has been reported.
+    pub(crate) unsafe fn fill(node: &SendNode<W>, buffer: SendBuffer, write: W) -> NodeRef<W> {
+        // SAFETY: the claim makes the caller the node's owner.
+        unsafe { *node.content.get() = Some(Send { buffer, write, sent: 0, result: Ok(()) }) };
+        NodeRef { node: NonNull::from(node), owns: PhantomData }
+    }
+
+    /// Gives the node away as its link.
+    pub(crate) fn into_link(self) -> NonNull<Link> {
+        let link = self.node.cast();
+        std::mem::forget(self);
+        link
+    }
+
+    /// # Safety
+    /// `link` comes from `into_link` of a node with this `W`, and is used here once.
+    pub(crate) unsafe fn from_link(link: NonNull<Link>) -> NodeRef<W> {
+        NodeRef { node: link.cast(), owns: PhantomData }
+    }
+
+    fn link(&self) -> &Link {
+        // SAFETY: the node lives while a `NodeRef` to it does.
+        unsafe { &self.node.as_ref().link }
+    }
+
+    /// The slot that the send goes to.
+    pub(crate) fn index(&self) -> u32 {
+        self.link().index()
+    }
+
+    pub(crate) fn is_sync(&self) -> bool {
+        self.link().kind() == Kind::SyncSend
+    }
+
+    pub(crate) fn content(&self) -> &Send<W> {
+        // SAFETY: this value owns the node; it was filled when the value was made and is emptied only in `finish`.
+        unsafe { (*self.node.as_ref().content.get()).as_ref().unwrap_unchecked() }
+    }
+
+    /// Takes the content out; the block of an async send is freed, the embedded node is empty again.
+    pub(crate) fn finish(self) -> Send<W> {
+        // SAFETY: as in `content`; `self` is not used again but for freeing the block.
+        let content = unsafe { (*self.node.as_ref().content.get()).take().unwrap_unchecked() };
+        drop(self);
+        content
+    }
+}
+
+impl<W> Drop for NodeRef<W> {
+    fn drop(&mut self) {
+        let sync = self.is_sync();
+        // SAFETY: this value owns the content.
+        let content = unsafe { (*self.node.as_ref().content.get()).take() };
+        if !sync {
+            // SAFETY: an async send's node came from `allocate`; its content is gone, its other fields need no drop.
+            unsafe { alloc::dealloc(self.node.as_ptr().cast(), Layout::new::<SendNode<W>>()) };
+        }
+        drop(content);
+    }
+}
+
+impl<W> fmt::Debug for NodeRef<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeRef({:?}, {} bytes)", self.link().kind(), self.content().buffer.as_slice().len())
+    }
+}
+
+/// The error of a send whose node could not be allocated.
+pub(crate) const NO_NODE: Error = Error::new(ErrorCode::NoMemory);
+
+/// A first-in first-out list of nodes, linked through the nodes themselves.
+pub(crate) struct NodeList<W> {
+    first: *mut Link,
+    last: *mut Link,
+    owns: PhantomData<NodeRef<W>>,
+}
+
+// SAFETY: the list owns its nodes.
+unsafe impl<W: std::marker::Send> std::marker::Send for NodeList<W> {}
+
+impl<W> NodeList<W> {
+    pub(crate) const fn new() -> NodeList<W> {
+        NodeList { first: ptr::null_mut(), last: ptr::null_mut(), owns: PhantomData }
+    }
+
+    pub(crate) fn push_back(&mut self, node: NodeRef<W>) {
+        node.link().next.store(ptr::null_mut(), Ordering::Relaxed);
+        let link = node.into_link().as_ptr();
+        match NonNull::new(self.last) {
+            None => self.first = link,
+            // SAFETY: the last node is the list's own and alive.
+            Some(last) => unsafe { last.as_ref() }.next.store(link, Ordering::Relaxed),
+        }
+        self.last = link;
+    }
+
+    pub(crate) fn pop_front(&mut self) -> Option<NodeRef<W>> {
+        let link = NonNull::new(self.first)?;
+        // SAFETY: the first node is the list's own; it leaves the list here, once.
+        let node: NodeRef<W> = unsafe { NodeRef::from_link(link) };
+        self.first = node.link().next.load(Ordering::Relaxed);
+        if self.first.is_null() {
+            self.last = ptr::null_mut();
+        }
+        Some(node)
+    }
+
+    /// The nodes' contents from the front.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Send<W>> {
+        let mut next = self.first;
+        std::iter::from_fn(move || {
+            let link = NonNull::new(next)?.cast::<SendNode<W>>();
+            // SAFETY: the nodes are alive and the list's own while it is borrowed.
+            let node = unsafe { link.as_ref() };
+            next = node.link.next.load(Ordering::Relaxed);
+            // SAFETY: as above; a node in a list is filled.
+            unsafe { (*node.content.get()).as_ref() }
+        })
+    }
+
+    /// Calls `visit` with the contents from the front until it says false.
+    pub(crate) fn visit_mut(&mut self, mut visit: impl FnMut(&mut Send<W>) -> bool) {
+        let mut next = self.first;
+        while let Some(link) = NonNull::new(next) {
+            let node = link.cast::<SendNode<W>>();
+            // SAFETY: the nodes are alive and the list's own while it is borrowed, mutably; one is visited at a time.
+            let (following, content) = unsafe {
+                let node = node.as_ref();
+                (node.link.next.load(Ordering::Relaxed), (*node.content.get()).as_mut())
+            };
+            next = following;
+            if !content.is_some_and(&mut visit) {
+                break;
+            }
+        }
+    }
+}
+
+impl<W> Drop for NodeList<W> {
+    fn drop(&mut self) {
+        while self.pop_front().is_some() {}
+    }
+}
+
+impl<W> fmt::Debug for NodeList<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeList({} nodes)", self.iter().count())
+    }
+}

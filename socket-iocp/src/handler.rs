@@ -1,0 +1,157 @@
+//! What a program implements, and what its callbacks are given.
+
+use crate::worker::Info;
+use crate::{Error, PortHandle, RawSocket, ReadBuffer, SendBuffer, Socket, SocketHandle};
+use socket2::SockAddr;
+use std::net::SocketAddr;
+
+/// A port's callbacks, shared by its workers.
+///
+/// Callbacks of one connected socket never overlap and come in the order of the events; those of sockets on different
+/// workers run in parallel, hence `Sync`. No lock of the library is held in a callback: any call may be made from
+/// inside it. A callback that blocks delays the sockets of its own worker only.
+///
+/// A panic in a callback ends its socket with a farewell of [`ErrorCode::Panic`](crate::ErrorCode::Panic); one in
+/// [`error`](Handler::error) or in a drop is caught and counted. With `panic = "abort"` a panic ends the process.
+pub trait Handler: Sized + Send + Sync + 'static {
+    /// What the program keeps with a listen socket.
+    type Listener: Send + Sync + 'static;
+    /// What the program keeps with a connected socket. Dropped after the socket's farewell.
+    type Socket: Send + 'static;
+    /// What the program keeps with a send. Comes back with its completion.
+    type Write: Send + 'static;
+
+    /// A connection has come in; runs on the accepted socket's worker. Operations may be issued on
+    /// [`context.handle()`](Context::handle) at once. `None` refuses: the connection is closed without a farewell, and
+    /// sends issued here are dropped with their state.
+    fn accept(&self, context: &Context<'_, Self>, listener: &Self::Listener) -> Option<Self::Socket>;
+
+    /// The recv has completed: `Ok` with 1 to `read_buffer_size` bytes, or with none for the peer's FIN, after which
+    /// a recv is [`ErrorCode::Eof`](crate::ErrorCode::Eof) and sending still works. `Err` is a recv that was cancelled
+    /// or timed out by itself. For the next bytes issue the next recv.
+    fn recv(&self, context: &Context<'_, Self>, socket: &mut Self::Socket, received: Result<ReadBuffer, Error>);
+
+    /// A send has completed, sync or async; see [`Sent`].
+    fn send(&self, context: &Context<'_, Self>, socket: &mut Self::Socket, sent: Sent<Self::Write>);
+
+    /// The socket's farewell: its last callback, exactly once. The descriptor is closed when it returns, unless
+    /// [`Farewell::socket`] hands it back.
+    fn error(&self, context: &Context<'_, Self>, socket: Self::Socket, farewell: Farewell);
+
+    /// The listen socket's farewell, after the return of its last accept callback. The default does nothing.
+    fn listen_error(&self, port: &PortHandle<Self>, listener: &Self::Listener, reason: Result<(), Error>) {
+        let _ = (port, listener, reason);
+    }
+}
+
+/// A send's completion.
+#[derive(Debug)]
+pub struct Sent<W> {
+    /// The state given with the send.
+    pub write: W,
+    /// The buffer given with the send, for another use or to be dropped.
+    pub buffer: SendBuffer,
+    /// `Ok` when every byte is with the operating system; else why not.
+    pub result: Result<(), Error>,
+    /// The bytes that went to the operating system before the send ended: all of them when `result` is `Ok`.
+    pub bytes: usize,
+}
+
+/// Why a socket has ended.
+#[derive(Debug)]
+pub struct Farewell {
+    /// `Ok` after close or remove, `Cancelled` after abort or delete, else the cause.
+    pub reason: Result<(), Error>,
+    /// The open socket, the program's again, after [`PortHandle::remove`]; dropping it closes it.
+    pub socket: Option<Socket>,
+}
+
+/// A callback's surroundings: the port, the socket and its addresses.
+#[derive(Debug)]
+pub struct Context<'a, H: Handler> {
+    pub(crate) port: &'a PortHandle<H>,
+    pub(crate) handle: SocketHandle,
+    pub(crate) raw: RawSocket,
+    pub(crate) names: Names<'a>,
+}
+
+/// Where a context finds its addresses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Names<'a> {
+    /// In the accept callback: as the system tells them, local and remote.
+    Full(&'a [SockAddr; 2]),
+    /// Later: as they were kept.
+    Kept(&'a Info),
+}
+
+impl<H: Handler> Context<'_, H> {
+    /// The port.
+    pub fn port(&self) -> &PortHandle<H> {
+        self.port
+    }
+
+    /// The socket's handle. In a farewell it is dead already.
+    pub fn handle(&self) -> SocketHandle {
+        self.handle
+    }
+
+    /// The socket's descriptor, for logs and socket options; the library's own until the farewell.
+    pub fn raw_socket(&self) -> RawSocket {
+        self.raw
+    }
+
+    /// The local internet address, as it was when the socket entered the port; `None` for another family.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match self.names {
+            Names::Full([local, _]) => local.as_socket(),
+            Names::Kept(info) => info.local.internet(),
+        }
+    }
+
+    /// The peer's internet address, as it was when the socket entered the port; `None` for another family.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        match self.names {
+            Names::Full([_, remote]) => remote.as_socket(),
+            Names::Kept(info) => info.remote.internet(),
+        }
+    }
+
+    /// Local and remote address as the accept callback is given them, of any family; `None` in every other callback.
+    pub fn sockaddrs(&self) -> Option<(&SockAddr, &SockAddr)> {
+        match self.names {
+            Names::Full([local, remote]) => Some((local, remote)),
+            Names::Kept(_) => None,
+        }
+    }
+
+    /// Keeps a read buffer with the socket until its next recv is issued or its farewell has returned.
+    #[doc(hidden)]
+    pub fn lend(&self, buffer: ReadBuffer) {
+        self.port.lend(self.handle, buffer);
+    }
+
+    /// Issues a recv on this socket: [`PortHandle::recv`].
+    pub fn recv(&self) -> Result<(), Error> {
+        self.port.recv(self.handle)
+    }
+
+    /// Issues an async send on this socket: [`PortHandle::send`].
+    pub fn send(&self, buffer: impl Into<SendBuffer>, write: H::Write) -> Result<(), crate::Rejected<H::Write>> {
+        self.port.send(self.handle, buffer, write)
+    }
+
+    /// Issues a sync send on this socket: [`PortHandle::sync_send`].
+    pub fn sync_send(&self, buffer: impl Into<SendBuffer>, write: H::Write) -> Result<(), crate::Rejected<H::Write>> {
+        self.port.sync_send(self.handle, buffer, write)
+    }
+
+    /// Closes this socket gracefully: [`PortHandle::close`].
+    pub fn close(&self) -> Result<(), Error> {
+        self.port.close(self.handle)
+    }
+
+    /// Aborts this socket: [`PortHandle::abort`].
+    pub fn abort(&self) -> Result<(), Error> {
+        self.port.abort(self.handle)
+    }
+}

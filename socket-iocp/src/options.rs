@@ -1,0 +1,156 @@
+//! What a port is made with.
+
+use crate::sys::net::Net;
+use crate::{Error, ErrorCode};
+use std::time::Duration;
+#[cfg(feature = "sim")]
+use {crate::sys::sim::Network, std::sync::Arc};
+
+/// The facility under a port.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+#[repr(u32)]
+pub enum BackendKind {
+    /// Linux io_uring.
+    IoUring = 1,
+    /// epoll on Linux, kqueue on macOS and the BSDs.
+    Readiness = 2,
+    /// Windows I/O completion ports.
+    Iocp = 3,
+    /// The deterministic in-process network (feature `sim`), for tests.
+    Sim = 4,
+}
+
+impl BackendKind {
+    /// The name that `SOCKET_IOCP_BACKEND` takes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            BackendKind::IoUring => "io_uring",
+            BackendKind::Readiness => "readiness",
+            BackendKind::Iocp => "iocp",
+            BackendKind::Sim => "sim",
+        }
+    }
+
+    /// Tells whether this machine offers the backend, by making one and dropping it; the error says why not.
+    pub fn probe(self) -> Result<(), Error> {
+        crate::sys::probe(self)
+    }
+
+    /// The backend of a name, as `SOCKET_IOCP_BACKEND` spells it.
+    pub fn from_name(name: &str) -> Option<BackendKind> {
+        [BackendKind::IoUring, BackendKind::Readiness, BackendKind::Iocp, BackendKind::Sim]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
+/// The largest read buffer size: 1 GiB.
+pub const MAX_READ_BUFFER_SIZE: usize = 1 << 30;
+/// The most worker threads of one port.
+pub const MAX_THREADS: usize = 1024;
+/// The longest linger: one day.
+pub const MAX_LINGER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The options of a port. Everything but the read buffer size has a default.
+///
+/// The environment overrides two of them for the whole process: `SOCKET_IOCP_BACKEND` (`io_uring`, `readiness`,
+/// `iocp`) and `SOCKET_IOCP_THREADS` (1 to 1024; it does not touch a port made with [`threads(0)`](Options::threads)).
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) read_buffer_size: usize,
+    pub(crate) threads: Option<usize>,
+    pub(crate) backend: Option<BackendKind>,
+    pub(crate) linger: Duration,
+    pub(crate) max_sockets: usize,
+    pub(crate) max_taken_buffers: usize,
+    pub(crate) max_queued_sends: u32,
+    #[cfg(feature = "sim")]
+    pub(crate) network: Option<Arc<Network>>,
+}
+
+impl Options {
+    /// The defaults, with read buffers of `read_buffer_size` bytes (1 to [`MAX_READ_BUFFER_SIZE`]).
+    pub fn new(read_buffer_size: usize) -> Options {
+        Options {
+            read_buffer_size,
+            threads: None,
+            backend: None,
+            linger: Duration::from_secs(5),
+            max_sockets: usize::MAX,
+            max_taken_buffers: 65_536,
+            max_queued_sends: u32::MAX,
+            #[cfg(feature = "sim")]
+            network: None,
+        }
+    }
+
+    /// Worker threads, 0 to [`MAX_THREADS`]. Default: the parallelism available to the process. With 0 the port has
+    /// none and the caller drives it by [`PortHandle::run`](crate::PortHandle::run).
+    pub fn threads(mut self, threads: usize) -> Options {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Forces a backend: if it is not to be had, making the port fails. Default: the best that the machine offers.
+    pub fn backend(mut self, backend: BackendKind) -> Options {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// How long a graceful close may take, counted from the call, before it becomes an abort. Default 5 s, at least
+    /// 1 ms, at most [`MAX_LINGER`].
+    pub fn linger(mut self, linger: Duration) -> Options {
+        self.linger = linger;
+        self
+    }
+
+    /// The most connected sockets in the port at once. An add above it is [`ErrorCode::Limit`]; an accepted
+    /// connection above it waits in the kernel's backlog. Default: no limit.
+    pub fn max_sockets(mut self, sockets: usize) -> Options {
+        self.max_sockets = sockets;
+        self
+    }
+
+    /// The most read buffers detached by `socket_iocp_take_buffer` at once. Default 65,536.
+    pub fn max_taken_buffers(mut self, buffers: usize) -> Options {
+        self.max_taken_buffers = buffers;
+        self
+    }
+
+    /// The most sends outstanding on one socket; one more is [`ErrorCode::QueueFull`]. Default: no limit but memory.
+    pub fn max_queued_sends(mut self, sends: u32) -> Options {
+        self.max_queued_sends = sends;
+        self
+    }
+
+    /// Serves the sockets of a simulated network, and no others.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn sim(mut self, network: Arc<Network>) -> Options {
+        self.network = Some(network);
+        self.backend(BackendKind::Sim)
+    }
+
+    /// Whose sockets the port serves.
+    pub(crate) fn net(&self) -> Result<Net, Error> {
+        #[cfg(feature = "sim")]
+        if self.backend == Some(BackendKind::Sim) {
+            let network = self.network.clone().ok_or(ErrorCode::BackendUnavailable)?;
+            return Ok(Net::Sim(network));
+        }
+        Ok(Net::Os)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.read_buffer_size == 0 || self.read_buffer_size > MAX_READ_BUFFER_SIZE {
+            return Err(ErrorCode::BufferSize.into());
+        }
+        let threads_fit = self.threads.is_none_or(|threads| threads <= MAX_THREADS);
+        let linger_fits = (Duration::from_millis(1)..=MAX_LINGER).contains(&self.linger);
+        if !threads_fit || !linger_fits || self.max_sockets == 0 || self.max_queued_sends == 0 {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,507 @@
+//! The port: what a program holds and calls.
+
+use crate::handle::{Claimer, Control, Entry, Refused, Slot, SocketHandle, SocketTable, resolve};
+use crate::handler::Handler;
+use crate::listener::{Listener, ListenerCore, ListenerEnd};
+use crate::shared::Shared;
+use crate::worker::{Info, Local, Worker, identity_of, tell_foreign_close};
+use crate::{
+    BackendKind, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, address::Address,
+    sys,
+};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A send that was not accepted: nothing was queued, everything comes back.
+#[derive(Debug)]
+pub struct Rejected<W> {
+    /// Why.
+    pub error: Error,
+    /// The buffer given.
+    pub buffer: SendBuffer,
+    /// The state given.
+    pub write: W,
+}
+
+/// A socket that was not added: it is as it was, and comes back with its state.
+#[derive(Debug)]
+pub struct NotAdded<S> {
+    /// Why.
+    pub error: Error,
+    /// The socket given, still open.
+    pub socket: Socket,
+    /// The state given.
+    pub state: S,
+}
+
+/// Names a listen socket of a port. It stays safe to use when the listener is gone: then it is `Closed`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ListenerHandle(pub(crate) u64);
+
+/// A port and its worker threads. Dropping it deletes the port as [`Port::delete`] does.
+///
+/// It dereferences to [`PortHandle`], which has the calls and can be cloned.
+pub struct Port<H: Handler> {
+    handle: PortHandle<H>,
+}
+
+/// A reference to a port, to be cloned and sent to any thread. It keeps nothing running: after the port's deletion
+/// every call is [`ErrorCode::Closed`](crate::ErrorCode::Closed).
+pub struct PortHandle<H: Handler> {
+    shared: Arc<Shared<H>>,
+}
+
+impl<H: Handler> Port<H> {
+    /// Makes a port; its workers are running when this returns.
+    ///
+    /// Errors: `BufferSize`, `InvalidArgument` (an option or an environment variable out of its range),
+    /// `BackendUnavailable` (the backend forced by an option or the environment is not to be had), `NoMemory`,
+    /// `NoDescriptors`, `Os` (threads refused), `Closed` (in a forked child of a process that used the library).
+    pub fn new(handler: H, options: Options) -> Result<Port<H>, Error> {
+        let handle = PortHandle { shared: crate::open::open(handler, options)? };
+        Ok(Port { handle })
+    }
+
+    /// Refuses new work, aborts every socket, delivers every completion and every farewell, joins the workers, frees
+    /// everything, returns. From inside a callback, of any port, it returns at once and the last worker finishes. What a
+    /// [`PortHandle`] kept elsewhere refers to is freed with it.
+    pub fn delete(self) {}
+}
+
+impl<H: Handler> Drop for Port<H> {
+    fn drop(&mut self) {
+        // In a forked child there are no workers to join, and locks may be held for ever.
+        if !sys::process::is_forked_child() {
+            self.handle.shared.delete();
+        }
+    }
+}
+
+impl<H: Handler> fmt::Debug for Port<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Port({})", self.handle.shared.number.get())
+    }
+}
+
+impl<H: Handler> Deref for Port<H> {
+    type Target = PortHandle<H>;
+    fn deref(&self) -> &PortHandle<H> {
+        &self.handle
+    }
+}
+
+impl<H: Handler> Clone for PortHandle<H> {
+    fn clone(&self) -> Self {
+        PortHandle { shared: self.shared.clone() }
+    }
+}
+
+impl<H: Handler> fmt::Debug for PortHandle<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PortHandle({})", self.shared.number.get())
+    }
+}
+
+impl<H: Handler> PortHandle<H> {
+    pub(crate) fn new(shared: Arc<Shared<H>>) -> PortHandle<H> {
+        PortHandle { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<H>> {
+        &self.shared
+    }
+
+    /// Every call starts here.
+    fn enter(&self) -> Result<&Shared<H>, Error> {
+        if sys::process::is_forked_child() { Err(ErrorCode::Closed.into()) } else { Ok(&self.shared) }
+    }
+
+    /// The slot of a handle; and its worker, if the current thread is that worker.
+    fn with_slot<R>(
+        &self,
+        socket: SocketHandle,
+        body: impl FnOnce(&Shared<H>, &'static Slot<H>, Place<'_, H>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let shared = self.enter()?;
+        let (slot, worker) = resolve::<H>(shared.number.get(), socket)?;
+        shared.number.worker(|here| match here {
+            Some(here) if here.index() == worker => body(shared, slot, Place::Here(here)),
+            _ => body(shared, slot, Place::Elsewhere(worker)),
+        })
+    }
+
+    fn control(&self, socket: SocketHandle, control: Control) -> Result<(), Error> {
+        let generation = socket.generation();
+        self.with_slot(socket, |shared, slot, place| match place {
+            Place::Here(worker) => worker.control(slot, generation, control),
+            Place::Elsewhere(worker) => slot.head.post_control(generation, control, &shared.workers[worker].mailbox),
+        })
+    }
+
+    /// Adds a listening stream socket. `backlog` (at least 1) bounds the connections taken from the kernel and not yet
+    /// given to an accept callback; that many accepts are kept ready (at most 1024 a worker).
+    ///
+    /// Errors: `InvalidArgument` (a zero backlog), `BadSocket`, `NotSocket`, `NotStream`, `NotListening`,
+    /// `AlreadyAdded`, `NoMemory`, `NoDescriptors` (the library accepts on a duplicate of its own), `Closed`.
+    pub fn add_listener(
+        &self,
+        socket: impl Into<Socket>,
+        backlog: usize,
+        state: H::Listener,
+    ) -> Result<ListenerHandle, NotAdded<H::Listener>> {
+        let socket = socket.into();
+        let core = match self.prepare_listener(&socket, backlog) {
+            Ok(core) => core,
+            Err(error) => return Err(NotAdded { error, socket, state }),
+        };
+        let shared = &self.shared;
+        // On readiness one worker accepts for all.
+        let workers = shared.workers.len();
+        let pinned = shared.one_accept_is_enough().then(|| core.id as usize % workers);
+        let listener = Arc::new(Listener::new(core.clone(), state, workers, pinned));
+        if let Err(error) = shared.enlist(listener.clone()) {
+            SocketTable::leave(core.socket, Entry::Listener(core.id));
+            shared.net.close_listener(core.own.socket);
+            let state = Arc::into_inner(listener).expect("nobody else has seen it").state;
+            return Err(NotAdded { error, socket, state });
+        }
+        socket.into_raw();
+        Ok(ListenerHandle(core.id))
+    }
+
+    fn prepare_listener(&self, socket: &Socket, backlog: usize) -> Result<Arc<ListenerCore>, Error> {
+        let shared = self.enter()?;
+        if backlog == 0 {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        let raw = self.own_kind(socket)?;
+        shared.net.check_listening(raw)?;
+        let identity = shared.net.identity(raw)?;
+        let mut mailboxes = Vec::new();
+        mailboxes.try_reserve(shared.workers.len()).map_err(|_| ErrorCode::NoMemory)?;
+        mailboxes.extend(shared.workers.iter().map(|worker| worker.mailbox.clone()));
+        let own = shared.net.duplicate_listener(raw, shared.one_accept_is_enough())?;
+        let entered = ListenerCore::register(raw, own, identity, backlog, mailboxes)
+            .and_then(|core| self.enter_table(raw, identity.0, Entry::Listener(core.id)).map(|()| core));
+        if entered.is_err() {
+            shared.net.close_listener(own.socket);
+        }
+        entered
+    }
+
+    /// The socket's number, if it is of the kind (the system's, or simulated) that this port serves.
+    fn own_kind(&self, socket: &Socket) -> Result<RawSocket, Error> {
+        let fits = socket.is_sim() == matches!(self.shared.kind, BackendKind::Sim);
+        if fits { Ok(socket.as_raw()) } else { Err(ErrorCode::Unsupported.into()) }
+    }
+
+    /// Enters a number that the caller brings into the process's table. If somebody stands there already, the identities
+    /// tell whether it is this very socket, or one that was closed behind the library's back.
+    fn enter_table(&self, raw: RawSocket, identity: u64, entry: Entry) -> Result<(), Error> {
+        loop {
+            let before = SocketTable::get(raw);
+            if before.and_then(identity_of) == Some(identity) {
+                return Err(ErrorCode::AlreadyAdded.into());
+            }
+            if SocketTable::enter(raw, before, entry)? {
+                before.into_iter().for_each(tell_foreign_close);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Adds a connected stream socket. Nothing happens on it until an operation is issued.
+    ///
+    /// Errors: `BadSocket`, `NotSocket`, `NotStream`, `Listening`, `NotConnected`, `AlreadyAdded`, `Limit`,
+    /// `NoMemory`, `Closed`.
+    pub fn add_connected(
+        &self,
+        socket: impl Into<Socket>,
+        state: H::Socket,
+    ) -> Result<SocketHandle, NotAdded<H::Socket>> {
+        let socket = socket.into();
+        let mut state = Some(state);
+        match self.try_add_connected(&socket, &mut state) {
+            Ok(handle) => {
+                socket.into_raw();
+                Ok(handle)
+            }
+            Err(error) => Err(NotAdded { error, socket, state: state.expect("taken only when nothing can fail") }),
+        }
+    }
+
+    fn try_add_connected(&self, socket: &Socket, state: &mut Option<H::Socket>) -> Result<SocketHandle, Error> {
+        let shared = self.enter()?;
+        if shared.is_closing() {
+            return Err(ErrorCode::Closed.into());
+        }
+        let raw = self.own_kind(socket)?;
+        shared.net.check_connected(raw)?;
+        let identity = shared.net.identity(raw)?;
+        let info = Info {
+            raw,
+            local: Address::of(&shared.net.local_address(raw)),
+            remote: Address::of(&shared.net.remote_address(raw)),
+        };
+        if !shared.admit() {
+            return Err(ErrorCode::Limit.into());
+        }
+        let target = &shared.workers[shared.choose_worker(0)];
+        let entered = target.slots.allocate().and_then(|slot| {
+            self.enter_table(raw, identity.0, Entry::Socket(slot.handle()))?;
+            Ok(slot)
+        });
+        let slot = match entered {
+            Ok(slot) => slot,
+            Err(error) => {
+                shared.discharge();
+                return Err(error);
+            }
+        };
+        let slot = slot.fill(Local::new(info, state.take(), None), identity.0, Claimer::Local);
+        let handle = slot.handle();
+        if shared.is_closing() {
+            // The worker may have looked over its sockets before this one came: it looks again.
+            target.mailbox.look();
+        }
+        Ok(handle)
+    }
+
+    /// The handle of a socket in this port, by its number. From the accept callback to the end of the farewell.
+    pub fn find(&self, socket: RawSocket) -> Option<SocketHandle> {
+        let shared = self.enter().ok()?;
+        match SocketTable::get(socket)? {
+            Entry::Socket(handle) => resolve::<H>(shared.number.get(), handle).ok().map(|_| handle),
+            Entry::Listener(_) => None,
+        }
+    }
+
+    /// The handle of a listen socket in this port, by its number.
+    pub fn find_listener(&self, socket: RawSocket) -> Option<ListenerHandle> {
+        let shared = self.enter().ok()?;
+        match SocketTable::get(socket)? {
+            Entry::Socket(_) => None,
+            Entry::Listener(id) => shared.listener(id).map(|_| ListenerHandle(id)),
+        }
+    }
+
+    /// Issues a recv: one recv callback comes of it. Errors: `Busy` (one is outstanding), `Eof`, `Closed`,
+    /// `WrongPort`, `BadHandle`.
+    pub fn recv(&self, socket: SocketHandle) -> Result<(), Error> {
+        let generation = socket.generation();
+        self.with_slot(socket, |shared, slot, place| match place {
+            Place::Here(worker) => worker.issue_recv(slot, generation),
+            Place::Elsewhere(worker) => slot.post_recv(generation, &shared.workers[worker].mailbox),
+        })
+    }
+
+    /// Issues an async send: at most one heap allocation, any number outstanding. Sends of a socket leave and are
+    /// reported in the order in which their issue calls returned.
+    ///
+    /// Errors: `QueueFull`, `Shutdown`, `Closed`, `WrongPort`, `BadHandle`, `NoMemory`.
+    pub fn send(
+        &self,
+        socket: SocketHandle,
+        buffer: impl Into<SendBuffer>,
+        write: H::Write,
+    ) -> Result<(), Rejected<H::Write>> {
+        let generation = socket.generation();
+        self.issue_send(socket, buffer.into(), write, |shared, slot, place, buffer, write| match place {
+            Place::Here(worker) => worker.issue_async_send(slot, generation, buffer, write),
+            Place::Elsewhere(worker) => {
+                let mailbox = &shared.workers[worker].mailbox;
+                slot.issue_async_send(generation, buffer, write, shared.options.max_queued_sends, Some(mailbox))
+                    .map(drop)
+            }
+        })
+    }
+
+    /// Issues a sync send: no heap allocation, one outstanding at a time.
+    ///
+    /// Errors: `Busy` (one is outstanding), `Shutdown`, `Closed`, `WrongPort`, `BadHandle`.
+    pub fn sync_send(
+        &self,
+        socket: SocketHandle,
+        buffer: impl Into<SendBuffer>,
+        write: H::Write,
+    ) -> Result<(), Rejected<H::Write>> {
+        let generation = socket.generation();
+        self.issue_send(socket, buffer.into(), write, |shared, slot, place, buffer, write| match place {
+            Place::Here(worker) => worker.issue_sync_send(slot, generation, buffer, write),
+            Place::Elsewhere(worker) => {
+                slot.issue_sync_send(generation, buffer, write, Some(&shared.workers[worker].mailbox)).map(drop)
+            }
+        })
+    }
+
+    fn issue_send(
+        &self,
+        socket: SocketHandle,
+        buffer: SendBuffer,
+        write: H::Write,
+        issue: impl FnOnce(
+            &Shared<H>,
+            &'static Slot<H>,
+            Place<'_, H>,
+            SendBuffer,
+            H::Write,
+        ) -> Result<(), Refused<H::Write>>,
+    ) -> Result<(), Rejected<H::Write>> {
+        let mut given = Some((buffer, write));
+        let issued = self.with_slot(socket, |shared, slot, place| {
+            let Some((buffer, write)) = given.take() else { return Ok(()) };
+            issue(shared, slot, place, buffer, write).map_err(|(error, buffer, write)| {
+                given = Some((buffer, write));
+                error
+            })
+        });
+        match (issued, given) {
+            (Err(error), Some((buffer, write))) => Err(Rejected { error, buffer, write }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Half-close: sends FIN after what is queued. A later send is `Shutdown`.
+    ///
+    /// Errors: `Shutdown` (done already), `Closed`, `WrongPort`, `BadHandle`.
+    pub fn shutdown_send(&self, socket: SocketHandle) -> Result<(), Error> {
+        self.control(socket, Control::ShutdownSend)
+    }
+
+    /// Graceful close: refuses new operations, cancels the recv, sends what is queued, then FIN, then reads and
+    /// discards until the peer's FIN or the linger limit; then the farewell.
+    ///
+    /// Errors: `Closed` (ending already), `WrongPort`, `BadHandle`.
+    pub fn close(&self, socket: SocketHandle) -> Result<(), Error> {
+        self.control(socket, Control::Close)
+    }
+
+    /// Abortive close: the peer sees a reset. Overrides a close under way.
+    ///
+    /// Errors: `Closed`, `WrongPort`, `BadHandle`.
+    pub fn abort(&self, socket: SocketHandle) -> Result<(), Error> {
+        self.control(socket, Control::Abort)
+    }
+
+    /// Takes a socket out of the port: cancels all; the farewell hands the socket back, open. A recv that got its bytes
+    /// before the cancel took effect is still reported.
+    ///
+    /// Errors: `Closed`, `WrongPort`, `BadHandle`.
+    pub fn remove(&self, socket: SocketHandle) -> Result<(), Error> {
+        self.control(socket, Control::Remove)
+    }
+
+    fn find_core(&self, listener: ListenerHandle) -> Result<Arc<ListenerCore>, Error> {
+        let listener = self.enter()?.listener(listener.0).ok_or(ErrorCode::Closed)?;
+        if listener.core.has_ended() { Err(ErrorCode::Closed.into()) } else { Ok(listener.core.clone()) }
+    }
+
+    /// Takes a listen socket out of the port and hands it back, open, at once. Connections taken from the kernel before
+    /// are still given to the accept callback; the listen socket's farewell follows the last of them.
+    ///
+    /// Errors: `Closed` (it has ended or is ending).
+    pub fn remove_listener(&self, listener: ListenerHandle) -> Result<Socket, Error> {
+        let core = self.find_core(listener)?;
+        if !core.begin_end(ListenerEnd::Removed) {
+            return Err(ErrorCode::Closed.into());
+        }
+        Ok(self.shared.net.adopt(core.socket))
+    }
+
+    /// Changes a listen socket's backlog (at least 1) while it runs.
+    ///
+    /// Errors: `InvalidArgument` (zero), `Closed`.
+    pub fn set_accept_backlog(&self, listener: ListenerHandle, backlog: usize) -> Result<(), Error> {
+        if backlog == 0 {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        self.find_core(listener)?.set_backlog(backlog);
+        Ok(())
+    }
+
+    /// Drives a port made with [`Options::threads`]`(0)`: runs the callbacks that are due; if there are none, waits up to
+    /// `timeout` (`None`: for ever) for something to do, and runs the callbacks of that. `Ok` also when the time passed
+    /// with nothing to do.
+    ///
+    /// Errors: `Busy` (a run is in progress, perhaps around the calling callback), `WrongContext` (the port has threads of
+    /// its own), `Closed`.
+    pub fn run(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.enter()?.run(timeout)
+    }
+
+    /// The one descriptor of a port made with `threads(0)`: readable when [`run`](PortHandle::run) has something to
+    /// do. For a foreign event loop; poll it for reading, never read it or close it. It is the port's until it is deleted.
+    ///
+    /// Errors: `WrongContext` (the port has threads of its own), `Unsupported` (the backend has none), `Closed`.
+    pub fn pollable(&self) -> Result<RawSocket, Error> {
+        let shared = self.enter()?;
+        match shared.pollable {
+            _ if shared.options.threads != Some(0) => Err(ErrorCode::WrongContext.into()),
+            _ if shared.is_closing() => Err(ErrorCode::Closed.into()),
+            None => Err(ErrorCode::Unsupported.into()),
+            Some(pollable) => Ok(pollable),
+        }
+    }
+
+    /// The backend in use.
+    pub fn backend(&self) -> BackendKind {
+        self.shared.kind
+    }
+
+    /// Why a better backend was passed over; empty if none was.
+    pub fn backend_reason(&self) -> &str {
+        &self.shared.reason
+    }
+
+    /// The number of worker threads; 0 if the caller drives the port.
+    pub fn threads(&self) -> usize {
+        if self.shared.options.threads == Some(0) { 0 } else { self.shared.workers.len() }
+    }
+
+    /// The size of a read buffer in bytes.
+    pub fn read_buffer_size(&self) -> usize {
+        self.shared.options.read_buffer_size
+    }
+
+    /// Counters since the port was made; may be called at any time, and stops nobody.
+    pub fn statistics(&self) -> Statistics {
+        self.enter().map(Shared::statistics).unwrap_or_default()
+    }
+
+    /// The handler.
+    pub fn handler(&self) -> &H {
+        &self.shared.handler
+    }
+
+    /// Keeps a read buffer with a socket; only from its own callbacks, otherwise the buffer is dropped.
+    #[doc(hidden)]
+    pub fn lend(&self, socket: SocketHandle, buffer: ReadBuffer) {
+        // An error only means that the socket is gone: then nobody can want the buffer.
+        let _ = self.with_slot(socket, |_, slot, place| {
+            if let Place::Here(worker) = place {
+                worker.lend(slot, buffer);
+            }
+            Ok(())
+        });
+    }
+
+    /// Takes back the buffer kept with a socket. Errors: `WrongContext` (not on the socket's worker), `NullPointer` (there
+    /// is none), `Closed`, `WrongPort`, `BadHandle`.
+    #[doc(hidden)]
+    pub fn take_lent(&self, socket: SocketHandle) -> Result<ReadBuffer, Error> {
+        self.with_slot(socket, |_, slot, place| match place {
+            Place::Here(worker) => worker.take_lent(slot, socket.generation()),
+            Place::Elsewhere(_) => Err(ErrorCode::WrongContext.into()),
+        })
+    }
+}
+
+/// Where a call is made, seen from a socket.
+enum Place<'a, H: Handler> {
+    /// On the socket's own worker, inside a callback.
+    Here(&'a Worker<H>),
+    /// Anywhere else; the number is that of the socket's worker.
+    Elsewhere(usize),
+}

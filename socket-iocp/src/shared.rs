@@ -1,0 +1,292 @@
+//! What a port's workers and callers share.
+
+use crate::handle::{Mailbox, PortNumber, Slots, is_inside};
+use crate::handler::Handler;
+use crate::listener::{Listener, ListenerEnd};
+use crate::options::Options;
+use crate::statistics::{Counters, Statistics};
+use crate::sys::net::Net;
+use crate::worker::{Turn, Worker};
+use crate::{BackendKind, Error, ErrorCode, RawSocket};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The data under these locks is whole whenever a panic can happen.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What others need of a worker.
+pub(crate) struct WorkerShared<H: Handler> {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) slots: Slots<H>,
+    pub(crate) counters: Counters,
+    /// Sockets given to this worker so far.
+    assigned: AtomicUsize,
+}
+
+impl<H: Handler> WorkerShared<H> {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, slots: Slots<H>) -> WorkerShared<H> {
+        WorkerShared { mailbox, slots, counters: Counters::default(), assigned: AtomicUsize::new(0) }
+    }
+}
+
+/// The port behind its handles.
+pub(crate) struct Shared<H: Handler> {
+    pub(crate) number: PortNumber<Worker<H>>,
+    pub(crate) handler: H,
+    pub(crate) options: Options,
+    pub(crate) net: Net,
+    pub(crate) kind: BackendKind,
+    /// Why a better backend was passed over.
+    pub(crate) reason: String,
+    pub(crate) workers: Box<[WorkerShared<H>]>,
+    /// The pollable descriptor of a driven port.
+    pub(crate) pollable: Option<RawSocket>,
+    closing: AtomicBool,
+    listeners: Mutex<Vec<Arc<Listener<H>>>>,
+    /// Connected sockets, and accepts under way that may become some; counted only if they are limited.
+    admitted: AtomicUsize,
+    /// A listener waits: for a descriptor, or for the number of sockets to fall below its limit.
+    listener_waits: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The one worker of a port that its caller drives; `None` otherwise, and when it is over.
+    driven: Mutex<Option<Box<Worker<H>>>>,
+}
+
+impl<H: Handler> fmt::Debug for Shared<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shared(port {})", self.number.get())
+    }
+}
+
+/// The parts of a new port.
+pub(crate) struct Parts<H: Handler> {
+    pub(crate) number: PortNumber<Worker<H>>,
+    pub(crate) handler: H,
+    pub(crate) options: Options,
+    pub(crate) net: Net,
+    pub(crate) kind: BackendKind,
+    pub(crate) reason: String,
+    pub(crate) workers: Box<[WorkerShared<H>]>,
+    pub(crate) pollable: Option<RawSocket>,
+}
+
+impl<H: Handler> Shared<H> {
+    pub(crate) fn new(parts: Parts<H>) -> Shared<H> {
+        Shared {
+            number: parts.number,
+            handler: parts.handler,
+            options: parts.options,
+            net: parts.net,
+            kind: parts.kind,
+            reason: parts.reason,
+            workers: parts.workers,
+            pollable: parts.pollable,
+            closing: AtomicBool::new(false),
+            listeners: Mutex::new(Vec::new()),
+            admitted: AtomicUsize::new(0),
+            listener_waits: AtomicBool::new(false),
+            threads: Mutex::new(Vec::new()),
+            driven: Mutex::new(None),
+        }
+    }
+
+    // ---- workers and sockets ----
+
+    /// The worker for a new socket: the one that was given the fewest so far, `preferred` among equals.
+    pub(crate) fn choose_worker(&self, preferred: usize) -> usize {
+        let assigned = |worker: usize| self.workers[worker].assigned.load(Ordering::Relaxed);
+        let fewest =
+            (0..self.workers.len()).min_by_key(|worker| (assigned(*worker), *worker != preferred)).unwrap_or(0);
+        self.workers[fewest].assigned.fetch_add(1, Ordering::Relaxed);
+        fewest
+    }
+
+    /// Counts one more socket that may come, unless the limit is reached.
+    pub(crate) fn admit(&self) -> bool {
+        let limit = self.options.max_sockets;
+        if limit == usize::MAX {
+            return true;
+        }
+        let more = |admitted| (admitted < limit).then_some(admitted + 1);
+        if self.admitted.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok() {
+            return true;
+        }
+        self.listener_waits.store(true, Ordering::SeqCst);
+        // One may have gone between the count and the note.
+        self.admitted.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
+    }
+
+    /// One admitted has gone, or did not come.
+    pub(crate) fn discharge(&self) {
+        if self.options.max_sockets != usize::MAX {
+            self.admitted.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A socket has gone, its descriptor with it: listeners that wait for either go on.
+    pub(crate) fn socket_gone(&self) {
+        self.discharge();
+        if self.listener_waits.load(Ordering::SeqCst) && self.listener_waits.swap(false, Ordering::SeqCst) {
+            self.notify_listeners();
+        }
+    }
+
+    pub(crate) fn listener_paused(&self) {
+        self.listener_waits.store(true, Ordering::SeqCst);
+    }
+
+    // ---- listeners ----
+
+    /// On readiness an accept takes nothing by waiting: one at a time is enough, on one worker.
+    pub(crate) fn one_accept_is_enough(&self) -> bool {
+        self.kind == BackendKind::Readiness
+    }
+
+    /// Lists a listener; `Closed` if the port is being deleted.
+    pub(crate) fn enlist(&self, listener: Arc<Listener<H>>) -> Result<(), Error> {
+        {
+            let mut listeners = lock(&self.listeners);
+            if self.is_closing() {
+                return Err(ErrorCode::Closed.into());
+            }
+            listeners.try_reserve(1).map_err(|_| ErrorCode::NoMemory)?;
+            listeners.push(listener);
+        }
+        self.notify_listeners();
+        Ok(())
+    }
+
+    pub(crate) fn listener(&self, id: u64) -> Option<Arc<Listener<H>>> {
+        lock(&self.listeners).iter().find(|listener| listener.core.id == id).cloned()
+    }
+
+    /// The listeners that a worker does not know yet.
+    pub(crate) fn unknown_listeners(&self, known: impl Fn(u64) -> bool) -> Vec<Arc<Listener<H>>> {
+        lock(&self.listeners).iter().filter(|listener| !known(listener.core.id)).cloned().collect()
+    }
+
+    pub(crate) fn forget_listener(&self, id: u64) {
+        lock(&self.listeners).retain(|listener| listener.core.id != id);
+    }
+
+    fn notify_listeners(&self) {
+        for worker in &self.workers {
+            worker.mailbox.listeners_changed();
+        }
+    }
+
+    // ---- the end ----
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Refuses new work and tells the workers to end everything.
+    pub(crate) fn begin_deletion(&self) {
+        {
+            let listeners = lock(&self.listeners);
+            self.closing.store(true, Ordering::SeqCst);
+            for listener in listeners.iter() {
+                listener.core.begin_end(ListenerEnd::Deleted);
+            }
+        }
+        self.look();
+    }
+
+    /// Makes every worker look at the flags.
+    pub(crate) fn look(&self) {
+        for worker in &self.workers {
+            worker.mailbox.look();
+        }
+    }
+
+    pub(crate) fn keep_thread(&self, thread: JoinHandle<()>) {
+        lock(&self.threads).push(thread);
+    }
+
+    pub(crate) fn keep_driven(&self, worker: Box<Worker<H>>) {
+        *lock(&self.driven) = Some(worker);
+    }
+
+    /// The whole of deletion; see `Port::delete`.
+    pub(crate) fn delete(self: &Arc<Self>) {
+        self.begin_deletion();
+        if self.options.threads == Some(0) {
+            return self.delete_driven();
+        }
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        if is_inside() {
+            // The threads go on by themselves; each holds the port until it ends.
+            return;
+        }
+        for thread in threads {
+            // A worker never panics but for a failed assertion, which has been printed.
+            let _ = thread.join();
+        }
+    }
+
+    fn delete_driven(self: &Arc<Self>) {
+        if !is_inside() {
+            return self.drive_to_the_end();
+        }
+        if matches!(self.driven.try_lock(), Err(TryLockError::WouldBlock)) {
+            // A run is in progress, perhaps around this very callback: it goes on to the end.
+            return;
+        }
+        let port = self.clone();
+        let finish = move || port.drive_to_the_end();
+        if crate::sys::process::spawn_worker("iocp-delete".into(), finish).is_err() {
+            // No thread for it: then here, within the callback of the other port.
+            self.drive_to_the_end();
+        }
+    }
+
+    fn drive_to_the_end(&self) {
+        let mut driven = lock(&self.driven);
+        while let Some(worker) = driven.as_ref() {
+            if worker.run_driven(None) == Turn::Over {
+                *driven = None;
+            }
+        }
+    }
+
+    /// One run of a driven port.
+    pub(crate) fn run(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        if self.options.threads != Some(0) {
+            return Err(ErrorCode::WrongContext.into());
+        }
+        let mut driven = match self.driven.try_lock() {
+            Ok(driven) => driven,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(ErrorCode::Busy.into()),
+        };
+        let mut timeout = timeout;
+        loop {
+            let Some(worker) = driven.as_ref() else { return Err(ErrorCode::Closed.into()) };
+            if worker.run_driven(timeout) == Turn::Over {
+                *driven = None;
+                return Ok(());
+            }
+            if !self.is_closing() {
+                return Ok(());
+            }
+            // Deleted meanwhile: whoever called delete may have left it to this run.
+            timeout = None;
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let mut statistics = Statistics { listeners_now: lock(&self.listeners).len() as u64, ..Statistics::default() };
+        for worker in &self.workers {
+            statistics.sockets_now += worker.slots.live() as u64;
+            statistics.wakeups += worker.mailbox.wakeups();
+            worker.counters.add_to(&mut statistics);
+        }
+        statistics
+    }
+}

@@ -1,0 +1,355 @@
+//! The state machine of one connected socket: what the contract says, and no system call.
+//!
+//! The worker feeds it with issue calls ([`issue_recv`](Machine::issue_recv), [`issue_send`](Machine::issue_send),
+//! [`close`](Machine::close), …) and with completions ([`recv_ended`](Machine::recv_ended),
+//! [`send_ended`](Machine::send_ended), [`linger_ended`](Machine::linger_ended)). It asks for what to do in the operating
+//! system by [`next_step`](Machine::next_step) and for callbacks by [`next_event`](Machine::next_event), until each answers
+//! `None`.
+//!
+//! # Phases
+//! ```text
+//! Open ──close──> Closing ──all sent, FIN sent, peer's FIN seen──> Ending ──all quiet, all reported──> Ended
+//!   │                └──linger limit, failure, abort──────────────────^
+//!   └──failure, abort, remove, panic, foreign close───────────────────┘
+//! ```
+//! - `Open`: operations are accepted. A shutdown of the sending side waits until what is queued has gone.
+//! - `Closing`: what is queued is sent, then FIN; whatever the peer sends is read and discarded meanwhile.
+//! - `Ending`: nothing new is started, what the kernel has is cancelled; when the kernel has nothing any more, the sends left
+//!   are failed.
+//! - `Ended`: every operation has been reported; only the farewell is due.
+//!
+//! # Buffers
+//! The bytes of a send belong to the send queue from issue to callback, and to the kernel too while a send is under way. The
+//! buffer of a recv belongs to the backend until it is filled, then to the machine (`RecvState::Ready`), then to the handler;
+//! one that the handler lends back stays here until the next recv is issued or the farewell has returned.
+
+use crate::buffer::ReadBuffer;
+use crate::handle::NodeRef;
+use crate::send_queue::SendQueue;
+use crate::sys::{Failure, SocketIo};
+use crate::{Error, ErrorCode};
+
+/// The socket's recv.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum RecvState {
+    /// None is issued.
+    Idle,
+    /// To be given to the kernel.
+    Wanted,
+    /// With the kernel.
+    Pending,
+    /// With the kernel, and to be cancelled or cancelled already.
+    Cancelling,
+    /// Ended with bytes or FIN; its callback is due after this many done sends have been reported.
+    Ready { after_sends: u32 },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Open,
+    Closing,
+    Ending,
+    Ended,
+}
+
+/// The FIN to the peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fin {
+    NotWanted,
+    Wanted,
+    Sent,
+}
+
+/// How the descriptor ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Close {
+    /// By `close`: FIN, if it has not gone yet.
+    Background,
+    /// By reset.
+    Reset,
+    /// It is handed back.
+    HandBack,
+    /// It is somebody else's by now.
+    Never,
+}
+
+/// What the worker is to do in the operating system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    StartRecv,
+    StartSend,
+    CancelRecv,
+    CancelSend,
+    ShutdownSend,
+}
+
+/// A callback that is due.
+#[derive(Debug)]
+pub(crate) enum Event<W> {
+    /// The accept callback of a new connection.
+    Accept,
+    /// A recv's; no bytes are the peer's FIN.
+    Recv(ReadBuffer),
+    Sent(NodeRef<W>),
+    Farewell,
+}
+
+/// The state machine of a socket.
+#[derive(Debug)]
+pub(crate) struct Machine<W> {
+    sends: SendQueue<W>,
+    /// The bytes of a recv that is `Ready`; else what the handler has lent back.
+    buffer: Option<ReadBuffer>,
+    /// Why it ends, once it does.
+    reason: Option<Error>,
+    recv: RecvState,
+    phase: Phase,
+    fin: Fin,
+    close: Close,
+    accept_due: bool,
+    peer_fin: bool,
+    /// A graceful close has begun: what is received is for nobody.
+    discarding: bool,
+    pub(crate) io: SocketIo,
+}
+
+impl<W> Machine<W> {
+    /// A socket's machine; an accepted one owes its accept callback first.
+    pub(crate) const fn new(accept_due: bool) -> Machine<W> {
+        Machine {
+            sends: SendQueue::new(),
+            buffer: None,
+            reason: None,
+            recv: RecvState::Idle,
+            phase: Phase::Open,
+            fin: Fin::NotWanted,
+            close: Close::Background,
+            accept_due,
+            peer_fin: false,
+            discarding: false,
+            io: SocketIo { flags: 0 },
+        }
+    }
+
+    // ---- issue calls, after their claims ----
+
+    /// A recv was claimed. What was lent is released.
+    pub(crate) fn issue_recv(&mut self) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        assert!(self.recv == RecvState::Idle, "a recv claimed twice");
+        self.buffer = None;
+        self.recv = RecvState::Wanted;
+    }
+
+    /// A send was claimed. One that arrives when the socket is ending is reported as cancelled.
+    pub(crate) fn issue_send(&mut self, node: NodeRef<W>) {
+        assert!(self.phase != Phase::Ended, "a send claimed after the end");
+        self.sends.push(node);
+    }
+
+    pub(crate) fn shutdown_send(&mut self) {
+        if self.fin == Fin::NotWanted {
+            self.fin = Fin::Wanted;
+        }
+    }
+
+    /// Closes gracefully; true if the linger limit starts to run.
+    pub(crate) fn close(&mut self) -> bool {
+        if self.phase != Phase::Open {
+            return false;
+        }
+        self.phase = Phase::Closing;
+        self.discarding = true;
+        self.shutdown_send();
+        true
+    }
+
+    /// Ends the socket for a cause (`None`: none, all is well), if it is not ending already.
+    pub(crate) fn end(&mut self, reason: Option<Error>, close: Close) {
+        if matches!(self.phase, Phase::Open | Phase::Closing) {
+            self.phase = Phase::Ending;
+            self.reason = reason;
+            self.close = close;
+        }
+    }
+
+    /// The number has become another socket's: whatever the ending under way, nothing may be closed.
+    pub(crate) fn end_foreign(&mut self) {
+        self.end(Some(ErrorCode::ForeignClose.into()), Close::Never);
+        self.close = Close::Never;
+    }
+
+    /// Keeps a buffer until the next recv is issued or the farewell has returned.
+    pub(crate) fn lend(&mut self, buffer: ReadBuffer) {
+        if !matches!(self.recv, RecvState::Ready { .. }) {
+            self.buffer = Some(buffer);
+        }
+    }
+
+    /// Takes back what was lent.
+    pub(crate) fn take_lent(&mut self) -> Option<ReadBuffer> {
+        if matches!(self.recv, RecvState::Ready { .. }) { None } else { self.buffer.take() }
+    }
+
+    // ---- completions ----
+
+    /// The kernel's recv has ended.
+    pub(crate) fn recv_ended(&mut self, result: Result<ReadBuffer, Failure>) {
+        assert!(matches!(self.recv, RecvState::Pending | RecvState::Cancelling), "a completion of no recv");
+        self.recv = if self.is_ending() { RecvState::Idle } else { RecvState::Wanted };
+        match result {
+            // Even when the socket is ending: it was received before the cancel took effect, and nothing is lost.
+            Ok(buffer) if !self.discarding => {
+                self.peer_fin = buffer.is_empty();
+                self.buffer = Some(buffer);
+                self.recv = RecvState::Ready { after_sends: self.sends.done() };
+            }
+            Ok(buffer) => self.peer_fin |= buffer.is_empty(),
+            Err(Failure::Again | Failure::NoBuffer | Failure::Cancelled) => {}
+            Err(Failure::Os(os)) => {
+                self.recv = RecvState::Idle;
+                self.end(Some(Error::from_os(os)), Close::Background);
+            }
+        }
+    }
+
+    /// Readiness: operations that wait are to be started again, if their direction is ready.
+    pub(crate) fn ready(&mut self, readable: bool, writable: bool) {
+        self.io.note_ready(readable, writable);
+        if readable && matches!(self.recv, RecvState::Pending | RecvState::Cancelling) {
+            self.recv_ended(Err(Failure::Again));
+        }
+        if writable && self.sends.is_in_kernel() {
+            self.send_ended(Err(Failure::Again));
+        }
+    }
+
+    /// The kernel's send has ended. Returns how many sends are done by it.
+    pub(crate) fn send_ended(&mut self, result: Result<usize, Failure>) -> u32 {
+        let finished = self.sends.complete(*result.as_ref().unwrap_or(&0));
+        if let (Err(Failure::Os(os)), false) = (result, self.is_ending()) {
+            let error = Error::from_os(os);
+            self.end(Some(error), Close::Background);
+            self.sends.fail(error);
+        }
+        finished
+    }
+
+    /// The linger limit is reached.
+    pub(crate) fn linger_ended(&mut self) {
+        if self.phase == Phase::Closing {
+            self.end(Some(ErrorCode::TimedOut.into()), Close::Reset);
+        }
+    }
+
+    // ---- what is to be done ----
+
+    /// Where a send is started from: the backend's bits, and the slices.
+    pub(crate) fn start_send(&mut self) -> (&mut SocketIo, impl Iterator<Item = &[u8]>) {
+        (&mut self.io, self.sends.start())
+    }
+
+    /// What to do next in the operating system, if anything. `in_transit`: a claim is on its way here. An answer counts as
+    /// done, but for what [`recv_ended`](Machine::recv_ended) and [`send_ended`](Machine::send_ended) tell.
+    pub(crate) fn next_step(&mut self, in_transit: bool) -> Option<Step> {
+        if self.accept_due {
+            return None;
+        }
+        match self.phase {
+            Phase::Open | Phase::Closing => self.next_open_step(in_transit),
+            Phase::Ending | Phase::Ended => self.next_ending_step(in_transit),
+        }
+    }
+
+    fn next_open_step(&mut self, in_transit: bool) -> Option<Step> {
+        if self.sends.can_start() {
+            return Some(Step::StartSend);
+        }
+        if self.fin == Fin::Wanted && self.sends.is_flushed() && !in_transit {
+            self.fin = Fin::Sent;
+            return Some(Step::ShutdownSend);
+        }
+        // While closing, input is read without being asked for: a peer that waits for us to read would not read either.
+        let wanted = self.recv == RecvState::Wanted || self.discarding && self.recv == RecvState::Idle;
+        if wanted && !self.peer_fin {
+            self.recv = RecvState::Pending;
+            return Some(Step::StartRecv);
+        }
+        if self.phase == Phase::Closing && self.fin == Fin::Sent && self.peer_fin {
+            self.end(None, Close::Background);
+            return self.next_ending_step(in_transit);
+        }
+        None
+    }
+
+    fn next_ending_step(&mut self, in_transit: bool) -> Option<Step> {
+        match self.recv {
+            RecvState::Wanted => self.recv = RecvState::Idle,
+            RecvState::Pending => {
+                self.recv = RecvState::Cancelling;
+                return Some(Step::CancelRecv);
+            }
+            RecvState::Idle | RecvState::Cancelling | RecvState::Ready { .. } => {}
+        }
+        if self.sends.start_cancel() {
+            return Some(Step::CancelSend);
+        }
+        if self.recv == RecvState::Cancelling || self.sends.is_in_kernel() {
+            return None;
+        }
+        if !self.sends.is_flushed() {
+            self.sends.fail(ErrorCode::Cancelled.into());
+        }
+        if !in_transit {
+            self.phase = Phase::Ended;
+        }
+        None
+    }
+
+    /// The next callback that is due, if any. The farewell is answered for ever once it is due.
+    pub(crate) fn next_event(&mut self) -> Option<Event<W>> {
+        if self.accept_due {
+            self.accept_due = false;
+            return Some(Event::Accept);
+        }
+        match self.recv {
+            RecvState::Ready { after_sends: 0 } => {
+                self.recv = RecvState::Idle;
+                return self.buffer.take().map(Event::Recv);
+            }
+            RecvState::Ready { after_sends } => self.recv = RecvState::Ready { after_sends: after_sends - 1 },
+            _ => {}
+        }
+        if let Some(node) = self.sends.take_done() {
+            return Some(Event::Sent(node));
+        }
+        (self.phase == Phase::Ended).then_some(Event::Farewell)
+    }
+
+    /// Whether a callback is due.
+    pub(crate) fn has_event(&self) -> bool {
+        self.accept_due
+            || self.sends.done() != 0
+            || matches!(self.recv, RecvState::Ready { .. })
+            || self.phase == Phase::Ended
+    }
+
+    // ---- what the worker asks ----
+
+    /// Whether the socket has begun to end (a graceful close has not).
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Ending | Phase::Ended)
+    }
+
+    /// Whether a recv waits to be started.
+    pub(crate) fn wants_recv(&self) -> bool {
+        self.recv == RecvState::Wanted
+    }
+
+    /// The farewell's reason, and what becomes of the descriptor.
+    pub(crate) fn ending(&self) -> (Result<(), Error>, Close) {
+        (self.reason.map_or(Ok(()), Err), self.close)
+    }
+}

@@ -1,0 +1,71 @@
+//! Counters of a port.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// What a port has done since it was made. Counters only grow, but for the gauges, named `…_now`.
+        #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+        #[non_exhaustive]
+        pub struct Statistics {
+            /// Connected sockets in the port now.
+            pub sockets_now: u64,
+            /// Listen sockets in the port now.
+            pub listeners_now: u64,
+            /// Read buffers detached by `socket_iocp_take_buffer` now.
+            pub taken_buffers_now: u64,
+            /// Wake-ups of a worker by another thread.
+            pub wakeups: u64,
+            $($(#[doc = $doc])+ pub $name: u64,)+
+        }
+
+        /// One worker's counters: written by the worker alone, read by anybody.
+        #[derive(Default, Debug)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)+
+        }
+
+        impl Counters {
+            pub(crate) fn add_to(&self, statistics: &mut Statistics) {
+                $(statistics.$name += self.$name.0.load(Ordering::Relaxed);)+
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted.
+    accepts,
+    /// Recvs completed with data or FIN.
+    recvs,
+    /// Sends completed with success.
+    sends,
+    /// Bytes received.
+    received_bytes,
+    /// Bytes sent.
+    sent_bytes,
+    /// Farewells delivered.
+    farewells,
+    /// Panics of a handler caught.
+    panics,
+    /// Accepts that failed and were tried again.
+    accept_errors,
+    /// Times that a listener backed off for want of descriptors or memory.
+    accept_backoffs,
+    /// Times that a recv had to wait for a read buffer.
+    buffer_shortages,
+    /// Waits for completions (system calls).
+    waits,
+    /// Completions taken from the operating system.
+    completions,
+}
+
+/// A counter with one writer: no read-modify-write is needed.
+#[derive(Default, Debug)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+}

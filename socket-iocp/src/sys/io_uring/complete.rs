@@ -1,0 +1,122 @@
+//! Completions: what the kernel answered, in the words of the backend contract.
+
+use super::Backend;
+use super::tag::{Kind, Tag};
+use crate::buffer::{BufferPool, ReadBuffer};
+use crate::sys::{Accepted, Completion, Failure};
+use io_uring::cqueue;
+
+impl Backend {
+    /// The contract's completion for one of the ring's; `None` for those of the backend's own.
+    pub(super) fn complete(&mut self, entry: &cqueue::Entry, pool: &mut BufferPool) -> Option<Completion> {
+        self.answer(Tag::from_user_data(entry.user_data()), entry.result(), entry.flags(), pool)
+    }
+
+    pub(super) fn answer(&mut self, tag: Tag, result: i32, flags: u32, pool: &mut BufferPool) -> Option<Completion> {
+        let kind = tag.kind();
+        if kind == Kind::Update {
+            return None;
+        }
+        self.pending -= 1;
+        let result = u32::try_from(result).map_err(|_| result.wrapping_neg());
+        match kind {
+            Kind::Recv => Some(Completion::Recv { key: tag.key(), result: self.received(tag, result, flags, pool) }),
+            Kind::Send => {
+                let result = result.map(|len| len as usize).map_err(|errno| self.failure(tag, errno));
+                Some(Completion::Send { key: tag.key(), result })
+            }
+            Kind::Accept => Some(Completion::Accept { listener: tag.listener(), result: self.accepted(tag, result) }),
+            Kind::RecvPoll => Some(Completion::Recv { key: tag.key(), result: Err(self.polled(tag, result)) }),
+            Kind::SendPoll => Some(Completion::Send { key: tag.key(), result: Err(self.polled(tag, result)) }),
+            Kind::AcceptPoll => {
+                self.memory.accepts.end(tag);
+                Some(Completion::Accept { listener: tag.listener(), result: Err(self.polled(tag, result)) })
+            }
+            Kind::Wake => {
+                // Armed again before the next wait. A failed read (its thread has ended) leaves the counter as it was,
+                // so the next read brings the wake-up; another look at the worker's queue does no harm.
+                self.wake_armed = false;
+                Some(Completion::Woken)
+            }
+            Kind::Deadline => {
+                self.deadline.ended();
+                None
+            }
+            Kind::Cancel => None,
+            Kind::Update => unreachable!("seen above"),
+        }
+    }
+
+    fn received(
+        &mut self,
+        tag: Tag,
+        result: Result<u32, i32>,
+        flags: u32,
+        pool: &mut BufferPool,
+    ) -> Result<ReadBuffer, Failure> {
+        let block = cqueue::buffer_select(flags).map(|id| self.memory.buffers.take(id));
+        match (result, block) {
+            (Ok(1..), None) => unreachable!("data comes in a buffer of the ring"),
+            (Ok(len @ 1..), Some(block)) => {
+                self.cancels.take(tag);
+                Ok(pool.filled(block, len as usize))
+            }
+            // A FIN or a failure; a buffer taken in vain goes around again.
+            (result, block) => {
+                if let Some(block) = block {
+                    pool.put(block);
+                }
+                match result {
+                    Ok(_) => {
+                        self.cancels.take(tag);
+                        Ok(ReadBuffer::empty())
+                    }
+                    Err(errno) => Err(self.failure(tag, errno)),
+                }
+            }
+        }
+    }
+
+    fn accepted(&mut self, tag: Tag, result: Result<u32, i32>) -> Result<Accepted, Failure> {
+        let accepted = match result {
+            Ok(socket) => {
+                self.cancels.take(tag);
+                Ok(Accepted { socket: socket as i32, remote: self.memory.accepts.remote(tag) })
+            }
+            Err(errno) => Err(self.failure(tag, errno)),
+        };
+        self.memory.accepts.end(tag);
+        accepted
+    }
+
+    /// A poll has ended, and with it nothing has happened to the operation that it stands for.
+    fn polled(&mut self, tag: Tag, result: Result<u32, i32>) -> Failure {
+        self.polls -= 1;
+        match result {
+            Ok(_) => {
+                self.cancels.take(tag);
+                Failure::Again
+            }
+            Err(errno) => self.failure(tag, errno),
+        }
+    }
+
+    fn failure(&mut self, tag: Tag, errno: i32) -> Failure {
+        let asked = self.cancels.take(tag);
+        match errno {
+            libc::ECANCELED if asked => Failure::Cancelled,
+            // The thread that had submitted it has ended (see `cancels.rs`).
+            libc::ECANCELED => Failure::Again,
+            libc::EINTR => Failure::Again,
+            libc::EAGAIN => {
+                self.refused.note(tag);
+                Failure::Again
+            }
+            libc::ENOBUFS if tag.kind() == Kind::Recv => {
+                self.memory.buffers.note_ran_out();
+                Failure::NoBuffer
+            }
+            _ => Failure::Os(errno),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The ring itself: pushing submissions, the one system call, and taking completions in batches.
+
+use super::setup::{self, from_io};
+use crate::sys::net::MAX_WAIT;
+use crate::{Error, ErrorCode};
+use io_uring::types::{SubmitArgs, Timespec};
+use io_uring::{EnterFlags, IoUring, Submitter, cqueue, squeue};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+/// Completions copied out of the queue at once, so that its head moves once a batch.
+const BATCH: usize = 256;
+
+/// `IORING_REGISTER_RING_FDS` and `IORING_UNREGISTER_RING_FDS` of
+/// [`io_uring_register(2)`](https://man7.org/linux/man-pages/man2/io_uring_register.2.html). The crate keeps the
+/// registered index in a value that borrows the ring, so it cannot be kept beside it.
+const REGISTER_RING_FDS: libc::c_uint = 20;
+const UNREGISTER_RING_FDS: libc::c_uint = 21;
+
+/// The kernel's `struct io_uring_rsrc_update`.
+#[repr(C)]
+struct RingUpdate {
+    offset: u32,
+    reserved: u32,
+    data: u64,
+}
+
+/// The ring's place in its thread's own table, which saves the look-up of the descriptor in each call. It holds the
+/// ring open until it is taken out again or the thread ends.
+#[derive(Clone, Copy, Debug)]
+struct Registered {
+    index: u32,
+    thread: ThreadId,
+}
+
+/// What a system call came to, if the ring is sound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Entered {
+    /// So many submissions were taken by the kernel; and one completion is there, if one was waited for.
+    Submitted(u32),
+    /// The time has passed.
+    TimedOut,
+    /// A signal came first.
+    Interrupted,
+    /// The kernel had no memory for a request: take completions and try again.
+    NoMemory,
+    /// Completions that found the queue full wait for room: take some and try again.
+    Overflowing,
+}
+
+pub(super) struct Ring {
+    uring: IoUring,
+    registered: Option<Registered>,
+    /// Completions taken from the queue and not yet handed on: those from `next` to the end.
+    batch: Vec<cqueue::Entry>,
+    next: usize,
+}
+
+impl Ring {
+    pub(super) fn new(driven: bool) -> Result<Ring, Error> {
+        let mut batch = Vec::new();
+        batch.try_reserve_exact(BATCH).map_err(|_| ErrorCode::NoMemory)?;
+        Ok(Ring { uring: setup::build(driven)?, registered: None, batch, next: 0 })
+    }
+
+    /// Makes the calling thread the ring's own.
+    pub(super) fn enable(&mut self) -> Result<(), Error> {
+        self.uring.submitter().register_enable_rings().map_err(|error| from_io(&error))?;
+        // The thread's table may be full (it has 16 places), or the kernel too old: then each call looks the
+        // descriptor up, and all else is the same.
+        let mut update = RingUpdate { offset: u32::MAX, reserved: 0, data: self.uring.as_raw_fd() as u64 };
+        if self.update_registered(REGISTER_RING_FDS, &mut update) {
+            self.registered = Some(Registered { index: update.offset, thread: thread::current().id() });
+        }
+        Ok(())
+    }
+
+    /// Takes the ring out of its thread's table, and uses the descriptor from now on. On another thread the index would
+    /// name a stranger's ring: there it is only forgotten.
+    pub(super) fn unregister(&mut self) {
+        let Some(registered) = self.registered.take() else { return };
+        if registered.thread == thread::current().id() {
+            let mut update = RingUpdate { offset: registered.index, reserved: 0, data: 0 };
+            self.update_registered(UNREGISTER_RING_FDS, &mut update);
+        }
+    }
+
+    fn update_registered(&self, operation: libc::c_uint, update: &mut RingUpdate) -> bool {
+        let one: libc::c_uint = 1;
+        let fd = self.uring.as_raw_fd();
+        // SAFETY: `update` is one element of the kernel's layout, read and written during the call only.
+        unsafe { libc::syscall(libc::SYS_io_uring_register, fd, operation, &raw mut *update, one) == 1 }
+    }
+
+    pub(super) fn as_raw_fd(&self) -> RawFd {
+        self.uring.as_raw_fd()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_registered(&self) -> bool {
+        self.registered.is_some()
+    }
+
+    pub(super) fn submitter(&self) -> Submitter<'_> {
+        self.uring.submitter()
+    }
+
+    /// Submissions that the kernel has not taken yet.
+    pub(super) fn queued(&mut self) -> usize {
+        self.uring.submission().len()
+    }
+
+    pub(super) fn is_full(&mut self) -> bool {
+        self.uring.submission().is_full()
+    }
+
+    /// Queues a submission; there must be room.
+    ///
+    /// # Safety
+    /// What the entry points to stays valid as its operation demands: headers, vectors and times until the submission,
+    /// buffers and addresses until the completion.
+    pub(super) unsafe fn push(&mut self, entry: &squeue::Entry) {
+        // SAFETY: the caller's promise.
+        let pushed = unsafe { self.uring.submission().push(entry) };
+        assert!(pushed.is_ok(), "the caller has made room in the submission queue");
+    }
+
+    /// Submits up to `submit` queued entries; with `wait`, until a completion is there or the timeout has passed.
+    /// Deferred task work and completions that had overflowed are seen to as well.
+    pub(super) fn enter(&mut self, submit: usize, wait: bool, timeout: Option<Duration>) -> Result<Entered, Error> {
+        let timespec = timeout.map(|timeout| Timespec::from(timeout.min(MAX_WAIT)));
+        let arguments = match &timespec {
+            Some(timespec) => SubmitArgs::new().timespec(timespec),
+            None => SubmitArgs::new(),
+        };
+        let mut flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
+        let mut fd = self.uring.as_raw_fd();
+        if let Some(registered) = self.registered {
+            flags |= EnterFlags::REGISTERED_RING;
+            fd = registered.index as RawFd;
+        }
+        // SAFETY: `arguments` and the time that it points to outlive the call; the memory behind each submission is
+        // kept by whoever pushed it (see `push`).
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_enter,
+                fd,
+                submit as libc::c_uint,
+                libc::c_uint::from(wait),
+                flags.bits(),
+                &raw const arguments,
+                size_of_val(&arguments),
+            )
+        };
+        if result >= 0 {
+            return Ok(Entered::Submitted(result as u32));
+        }
+        entered(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// Whether a completion can be taken without a system call.
+    pub(super) fn has_completions(&mut self) -> bool {
+        self.next < self.batch.len() || !self.uring.completion().is_empty()
+    }
+
+    pub(super) fn take_completion(&mut self) -> Option<cqueue::Entry> {
+        if self.next == self.batch.len() {
+            self.batch.clear();
+            self.next = 0;
+            let room = self.batch.capacity();
+            self.batch.extend(self.uring.completion().take(room));
+        }
+        let completion = self.batch.get(self.next)?.clone();
+        self.next += 1;
+        Some(completion)
+    }
+
+    /// Empties the completion queue into the batch, so that the kernel has room for more. Without memory it stays full.
+    pub(super) fn spill_completions(&mut self) {
+        let completions = self.uring.completion();
+        if self.batch.try_reserve(completions.len()).is_ok() {
+            self.batch.extend(completions);
+        }
+    }
+}
+
+/// Every error of [`io_uring_enter(2)`](https://man7.org/linux/man-pages/man2/io_uring_enter.2.html).
+fn entered(errno: i32) -> Result<Entered, Error> {
+    match errno {
+        libc::ETIME => Ok(Entered::TimedOut),
+        libc::EINTR => Ok(Entered::Interrupted),
+        libc::EAGAIN => Ok(Entered::NoMemory),
+        libc::EBUSY => Ok(Entered::Overflowing),
+        // The kernel had no memory even to remember that a completion did not fit: an operation is lost for good, and
+        // the promise to report each of them is broken.
+        libc::EBADR
+        // The descriptor is no ring any more: somebody has closed it, or put another file in its place.
+        | libc::EBADF | libc::EOPNOTSUPP
+        // The ring is not enabled: `start` was not called.
+        | libc::EBADFD
+        // Another thread than the one that called `start`.
+        | libc::EEXIST
+        // These would be mistakes of this file: a bad pointer, a bad argument, a dying polling thread, a registered
+        // index that is none.
+        | libc::EFAULT | libc::EINVAL | libc::ENXIO | libc::EOWNERDEAD => Err(Error::from_os(errno)),
+        // Not in the manual; a seccomp filter may answer with any number.
+        other => Err(Error::from_os(other)),
+    }
+}

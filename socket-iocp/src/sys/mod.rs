@@ -1,0 +1,319 @@
+//! What a backend must provide, and the selection among them.
+//!
+//! A backend submits operations to the operating system and reaps their completions; it knows nothing of the contract.
+//! Every rule about what may be issued when, what is reported and in which order lives in the portable state machines
+//! (`socket.rs`, `send_queue.rs`, `listener.rs`) and in the worker. Each worker owns one backend value and calls it from
+//! one thread at a time. The modules have the same shape, with no trait above them: [`Backend`] is a plain enum.
+//!
+//! # Operations
+//! - [`recv`](Backend::recv) and [`send`](Backend::send) start one operation of a socket. The state machine has at most
+//!   one recv and one send of a socket under way. [`Submitted::Done`] is a result at once; [`Submitted::Pending`] means
+//!   that one [`Completion`] of the same kind and key will come from [`next`](Backend::next), exactly one, whatever
+//!   happens. A backend on readiness may instead answer a pending operation with [`Completion::Ready`]: then the
+//!   operation has ended without effect and the worker submits it again, with the bytes as they are then.
+//! - [`cancel`](Backend::cancel) asks for an early end. `Done`: the operation is over and no completion will come.
+//!   `Requested`: the operation's own completion will come, as `Cancelled` or as whatever it became.
+//! - Memory: the bytes of a send and the buffer of a recv belong to the kernel from submission to completion. The state
+//!   machine keeps the send's buffers in its queue until then (`SendQueue` pops in `complete` only); the backend keeps
+//!   the recv's.
+//! - [`accept`](Backend::accept) starts one accept on a listener's own descriptor; several may be pending.
+//! - [`wait`](Backend::wait) submits what has been queued and blocks until there is a completion, a wake-up or the
+//!   timeout, in one system call where the system allows; [`next`](Backend::next) then takes the completions one by one.
+//!
+//! # Errors
+//! A result carries `errno` in [`Failure::Os`]. EINTR and spurious EAGAIN never leave a backend as errors: the backend
+//! answers [`Failure::Again`], and the worker submits the operation again. No read buffer: [`Failure::NoBuffer`].
+//!
+//! # Threads
+//! A backend is made on the thread that calls `new`, so that errors reach it, and then moves to its worker, which calls
+//! [`start`](Backend::start) once before anything else. With `driven` (the caller drives the port) any thread may call
+//! it, one at a time, and the descriptor of [`pollable`](Backend::pollable) is readable whenever a completion or a
+//! wake-up is there to be taken, or the deadline given to [`set_deadline`](Backend::set_deadline) has passed.
+
+use crate::buffer::{BufferPool, ReadBuffer};
+use crate::{BackendKind, Error, ErrorCode, RawSocket};
+use socket2::SockAddr;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+#[cfg(target_os = "linux")]
+mod io_uring;
+pub(crate) mod net;
+pub(crate) mod process;
+mod readiness;
+#[cfg(feature = "sim")]
+pub(crate) mod sim;
+mod unix;
+
+pub(crate) use unix::portable_code;
+
+/// Names a socket to a backend: its slot's index and generation. A stale one is recognised by the generation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Key {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// Names a listener to a backend; a worker never uses a number twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct ListenerKey(pub(crate) u32);
+
+/// A backend's few bits about a socket, kept by its state machine: readiness keeps what epoll said here.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct SocketIo {
+    pub(crate) flags: u8,
+}
+
+/// What came of starting an operation.
+#[derive(Debug)]
+pub(crate) enum Submitted<T> {
+    Done(Result<T, Failure>),
+    Pending,
+}
+
+/// What came of a cancel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CancelOutcome {
+    /// It is over; no completion comes.
+    Done,
+    /// Its completion will come.
+    Requested,
+}
+
+/// Which operation of a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Direction {
+    Recv,
+    Send,
+}
+
+/// Why an operation did nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// An `errno`.
+    Os(i32),
+    /// Nothing happened (EINTR, EAGAIN): submit it again.
+    Again,
+    /// No read buffer was to be had; nothing was read.
+    NoBuffer,
+    /// Cancelled as asked; nothing was moved.
+    Cancelled,
+}
+
+/// A connection taken from a listener.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) socket: RawSocket,
+    /// The peer's address, if the accept brought it.
+    pub(crate) remote: Option<SockAddr>,
+}
+
+/// What [`Backend::next`] takes.
+#[derive(Debug)]
+pub(crate) enum Completion {
+    /// A recv has ended; no bytes are the peer's FIN.
+    Recv { key: Key, result: Result<ReadBuffer, Failure> },
+    /// A send has ended; at least one byte.
+    Send { key: Key, result: Result<usize, Failure> },
+    /// Readiness: a pending recv (`readable`) or send (`writable`) is to be submitted again. `io` is to be marked by
+    /// [`SocketIo::note_ready`] whether one is pending or not.
+    Ready { key: Key, readable: bool, writable: bool },
+    /// An accept has ended.
+    Accept { listener: ListenerKey, result: Result<Accepted, Failure> },
+    /// Readiness: a pending accept is to be submitted again.
+    AcceptReady { listener: ListenerKey },
+    /// Another thread has called the waker.
+    Woken,
+}
+
+/// What a backend is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The caller drives the port, from changing threads.
+    pub(crate) driven: bool,
+    pub(crate) net: net::Net,
+}
+
+/// Wakes a worker from another thread: its `wait` returns with [`Completion::Woken`] among the completions. Several
+/// wakes may be answered by one.
+#[derive(Clone, Debug)]
+pub(crate) enum Waker {
+    #[cfg(target_os = "linux")]
+    IoUring(io_uring::Waker),
+    Readiness(readiness::Waker),
+    #[cfg(feature = "sim")]
+    Sim(sim::Waker),
+}
+
+impl Waker {
+    pub(crate) fn wake(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Waker::IoUring(waker) => waker.wake(),
+            Waker::Readiness(waker) => waker.wake(),
+            #[cfg(feature = "sim")]
+            Waker::Sim(waker) => waker.wake(),
+        }
+    }
+}
+
+/// One worker's backend.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    #[cfg(target_os = "linux")]
+    IoUring(Box<io_uring::Backend>),
+    Readiness(Box<readiness::Backend>),
+    #[cfg(feature = "sim")]
+    Sim(Box<sim::Backend>),
+}
+
+/// Calls the same method of whichever backend it is.
+macro_rules! each {
+    ($self:expr, $backend:ident => $call:expr) => {
+        match $self {
+            #[cfg(target_os = "linux")]
+            Backend::IoUring($backend) => $call,
+            Backend::Readiness($backend) => $call,
+            #[cfg(feature = "sim")]
+            Backend::Sim($backend) => $call,
+        }
+    };
+}
+
+impl Backend {
+    /// Makes a backend of this kind, with every resource that can be refused.
+    pub(crate) fn new(kind: BackendKind, config: &Config, pool: &mut BufferPool) -> Result<Backend, Error> {
+        match kind {
+            #[cfg(target_os = "linux")]
+            BackendKind::IoUring => Ok(Backend::IoUring(Box::new(io_uring::Backend::new(config, pool)?))),
+            BackendKind::Readiness => Ok(Backend::Readiness(Box::new(readiness::Backend::new(config)?))),
+            #[cfg(feature = "sim")]
+            BackendKind::Sim => Ok(Backend::Sim(Box::new(sim::Backend::new(config)?))),
+            _ => Err(ErrorCode::BackendUnavailable.into()),
+        }
+    }
+
+    /// Called once on the worker's thread before anything else.
+    pub(crate) fn start(&mut self) -> Result<(), Error> {
+        each!(self, backend => backend.start())
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        match self {
+            #[cfg(target_os = "linux")]
+            Backend::IoUring(backend) => Waker::IoUring(backend.waker()),
+            Backend::Readiness(backend) => Waker::Readiness(backend.waker()),
+            #[cfg(feature = "sim")]
+            Backend::Sim(backend) => Waker::Sim(backend.waker()),
+        }
+    }
+
+    /// Starts the recv of one buffer's worth of bytes. The buffer comes from the pool when the bytes are there.
+    pub(crate) fn recv(
+        &mut self,
+        io: &mut SocketIo,
+        key: Key,
+        socket: RawSocket,
+        pool: &mut BufferPool,
+    ) -> Submitted<ReadBuffer> {
+        each!(self, backend => backend.recv(io, key, socket, pool))
+    }
+
+    /// Starts the send of these slices, in order, at most [`MAX_GATHER`] of them and none empty. They stay where they
+    /// are until the completion; the iterator itself may die before. A completion with fewer bytes than asked is no
+    /// error: the state machine goes on with the rest.
+    pub(crate) fn send<'q>(
+        &mut self,
+        io: &mut SocketIo,
+        key: Key,
+        socket: RawSocket,
+        slices: impl Iterator<Item = &'q [u8]>,
+    ) -> Submitted<usize> {
+        each!(self, backend => backend.send(io, key, socket, slices))
+    }
+
+    /// Asks for the early end of a pending operation.
+    pub(crate) fn cancel(
+        &mut self,
+        io: &mut SocketIo,
+        key: Key,
+        socket: RawSocket,
+        direction: Direction,
+    ) -> CancelOutcome {
+        each!(self, backend => backend.cancel(io, key, socket, direction))
+    }
+
+    /// The socket is about to be handed back, open: forget it. None of its operations is pending.
+    pub(crate) fn forget(&mut self, io: &mut SocketIo, socket: RawSocket) {
+        each!(self, backend => backend.forget(io, socket))
+    }
+
+    /// A listener's own descriptor is about to be used for accepts.
+    pub(crate) fn add_listener(&mut self, listener: ListenerKey, socket: RawSocket) -> Result<(), Error> {
+        each!(self, backend => backend.add_listener(listener, socket))
+    }
+
+    /// Starts one accept. The new socket is close-on-exec.
+    pub(crate) fn accept(&mut self, listener: ListenerKey, socket: RawSocket) -> Submitted<Accepted> {
+        each!(self, backend => backend.accept(listener, socket))
+    }
+
+    /// Asks for the early end of every pending accept of the listener.
+    pub(crate) fn cancel_accepts(&mut self, listener: ListenerKey, socket: RawSocket) -> CancelOutcome {
+        each!(self, backend => backend.cancel_accepts(listener, socket))
+    }
+
+    /// A listener's own descriptor is about to be closed; none of its accepts is pending.
+    pub(crate) fn remove_listener(&mut self, listener: ListenerKey, socket: RawSocket) {
+        each!(self, backend => backend.remove_listener(listener, socket))
+    }
+
+    /// Submits what is queued and waits until there is a completion, a wake-up or the timeout (`None`: for ever).
+    /// `Some(ZERO)` submits and looks.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, pool: &mut BufferPool) -> Result<(), Error> {
+        each!(self, backend => backend.wait(timeout, pool))
+    }
+
+    /// Takes the next completion that the last `wait` found.
+    pub(crate) fn next(&mut self, pool: &mut BufferPool) -> Option<Completion> {
+        each!(self, backend => backend.next(pool))
+    }
+
+    /// The worker's clock: the time since some moment in the past, that of the system or of the simulation.
+    pub(crate) fn now(&self) -> Duration {
+        #[cfg(feature = "sim")]
+        if let Backend::Sim(backend) = self {
+            return backend.now();
+        }
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
+
+    /// The descriptor for a foreign event loop; only of a backend made with `driven`.
+    pub(crate) fn pollable(&self) -> Option<RawSocket> {
+        each!(self, backend => backend.pollable())
+    }
+
+    /// With `driven`: makes the pollable descriptor readable after this time, `None` for never. Replaces the deadline
+    /// given before. Called at the end of each run of the loop, before the caller goes back to its own poll.
+    pub(crate) fn set_deadline(&mut self, after: Option<Duration>) {
+        each!(self, backend => backend.set_deadline(after))
+    }
+}
+
+impl SocketIo {
+    /// What epoll or kqueue said: kept for the operations that come.
+    pub(crate) fn note_ready(&mut self, readable: bool, writable: bool) {
+        self.flags |= readiness::ready_flags(readable, writable);
+    }
+}
+
+/// The most slices in one send.
+pub(crate) const MAX_GATHER: usize = 64;
+
+/// Tells whether a backend can be had on this machine, by making one and dropping it.
+pub(crate) fn probe(kind: BackendKind) -> Result<(), Error> {
+    let config = Config { driven: false, net: net::Net::Os };
+    let mut pool = BufferPool::new(4096);
+    Backend::new(kind, &config, &mut pool).map(drop)
+}

@@ -1,0 +1,127 @@
+//! The calls on a socket outside the data path: what it is, what it is called, its half-close and its end. They never
+//! block, and any thread may make them.
+
+use super::unix;
+use crate::{Error, RawSocket, Socket};
+use socket2::SockAddr;
+use std::os::fd::FromRawFd;
+use std::time::Duration;
+
+/// Whose sockets they are: the operating system's, or the simulated network's.
+#[derive(Clone, Debug)]
+pub(crate) enum Net {
+    Os,
+    #[cfg(feature = "sim")]
+    Sim(std::sync::Arc<super::sim::Network>),
+}
+
+/// Tells a socket from another that has its number later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Identity(pub(crate) u64);
+
+/// How a socket is closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CloseHow {
+    /// In the background, whatever `SO_LINGER` the program had set: the call must not block.
+    Background,
+    /// By reset.
+    Reset,
+}
+
+/// A listener's second descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct DuplicateListener {
+    pub(crate) socket: RawSocket,
+    /// The listener was blocking before: [`Net::restore_blocking`] is due when it is handed back.
+    pub(crate) made_nonblocking: bool,
+}
+
+macro_rules! each {
+    ($net:expr, $function:ident($($argument:expr),*)) => {
+        match $net {
+            Net::Os => unix::$function($($argument),*),
+            #[cfg(feature = "sim")]
+            Net::Sim(network) => network.$function($($argument),*),
+        }
+    };
+}
+
+impl Net {
+    /// Checks that this is a connected stream socket. Errors as documented at `PortHandle::add_connected`.
+    pub(crate) fn check_connected(&self, socket: RawSocket) -> Result<(), Error> {
+        each!(self, check_connected(socket))
+    }
+
+    /// Checks that this is a listening stream socket. Errors as documented at `PortHandle::add_listener`.
+    pub(crate) fn check_listening(&self, socket: RawSocket) -> Result<(), Error> {
+        each!(self, check_listening(socket))
+    }
+
+    /// Which socket has this number now; an error if none.
+    pub(crate) fn identity(&self, socket: RawSocket) -> Result<Identity, Error> {
+        each!(self, identity(socket))
+    }
+
+    /// The local address; an unnamed one if the system refuses.
+    pub(crate) fn local_address(&self, socket: RawSocket) -> SockAddr {
+        each!(self, local_address(socket))
+    }
+
+    /// The peer's address; an unnamed one if the system refuses.
+    pub(crate) fn remote_address(&self, socket: RawSocket) -> SockAddr {
+        each!(self, remote_address(socket))
+    }
+
+    /// A second descriptor of a listening socket, close-on-exec; with `nonblocking`, accepts on it do not wait. This
+    /// shows on the first as well, since the flag is the open file's: hence what [`DuplicateListener`] tells.
+    pub(crate) fn duplicate_listener(&self, socket: RawSocket, nonblocking: bool) -> Result<DuplicateListener, Error> {
+        match self {
+            Net::Os => unix::duplicate_listener(socket, nonblocking),
+            #[cfg(feature = "sim")]
+            Net::Sim(network) => network
+                .duplicate_listener(socket, nonblocking)
+                .map(|socket| DuplicateListener { socket, made_nonblocking: false }),
+        }
+    }
+
+    /// Makes a listener blocking again that [`duplicate_listener`](Net::duplicate_listener) made nonblocking, before it
+    /// is handed back; whichever of its descriptors does it.
+    pub(crate) fn restore_blocking(&self, socket: RawSocket) {
+        each!(self, restore_blocking(socket));
+    }
+
+    /// Closes one descriptor of a listener. Unlike [`close`](Net::close) it changes no socket option, which would show
+    /// on the program's own descriptor of the same listener and on what it accepts from then on.
+    pub(crate) fn close_listener(&self, socket: RawSocket) {
+        match self {
+            Net::Os => unix::close_listener(socket),
+            #[cfg(feature = "sim")]
+            Net::Sim(network) => {
+                network.close(socket, CloseHow::Background, None);
+            }
+        }
+    }
+
+    /// Sends FIN. A peer that has gone already is no error here: the next operation says it.
+    pub(crate) fn shutdown_send(&self, socket: RawSocket) {
+        each!(self, shutdown_send(socket))
+    }
+
+    /// An owned value of a number that the port owned and gives up.
+    pub(crate) fn adopt(&self, socket: RawSocket) -> Socket {
+        match self {
+            // SAFETY: the port owned the open descriptor, has taken it out of its table, and does not use it again.
+            Net::Os => unsafe { Socket::from_raw_fd(socket) },
+            #[cfg(feature = "sim")]
+            Net::Sim(network) => super::sim::SimSocket::from_raw(network.clone(), socket).into(),
+        }
+    }
+
+    /// Closes; `expected` guards a number that became a stranger's: then nothing is closed and the answer is false.
+    pub(crate) fn close(&self, socket: RawSocket, how: CloseHow, expected: Option<Identity>) -> bool {
+        each!(self, close(socket, how, expected))
+    }
+}
+
+/// The longest wait given to a system call at once; longer ones are cut and waited again.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(3600);

@@ -1,0 +1,43 @@
+//! What a library in somebody else's process has to mind: forks and signals.
+
+use std::io;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn in_child() {
+    FORKED.store(true, Ordering::Relaxed);
+}
+
+/// Has forks noticed from now on: see pthread_atfork(3).
+pub(crate) fn watch_forks() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: `in_child` does nothing but store to an atomic, as a fork handler may. A refusal (ENOMEM) is passed over:
+        // the library then works as before, and a forked child has to keep off it by itself.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+}
+
+/// Whether this process is a forked child of one that used the library: the workers are not here, and locks may be held for
+/// ever.
+pub(crate) fn is_forked_child() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
+/// Starts a worker thread with every signal blocked: signals are for the program's own threads. The mask is set before the
+/// thread exists, so that there is no moment at which it could be chosen for one.
+pub(crate) fn spawn_worker(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    // SAFETY: both sets are initialised by the calls before they are read; see pthread_sigmask(3).
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        let spawned = Builder::new().name(name).spawn(body);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        spawned
+    }
+}

@@ -1,0 +1,94 @@
+//! The system calls that move bytes. None of them waits and none raises SIGPIPE; EINTR stays inside.
+
+use crate::RawSocket;
+use crate::sys::MAX_GATHER;
+use std::mem::MaybeUninit;
+use std::{io, ptr};
+
+/// The most bytes in one send. Above INT_MAX macOS and FreeBSD refuse a send and Linux cuts it; and no socket buffer
+/// takes as much.
+const MAX_SEND_BYTES: usize = 1 << 30;
+
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+// Older systems of Apple's lack MSG_NOSIGNAL; `enter` has set SO_NOSIGPIPE.
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
+
+/// What a call that moves bytes came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Moved {
+    Bytes(usize),
+    WouldBlock,
+    Failed(i32),
+}
+
+/// Receives up to `capacity` bytes into the memory at `data`.
+///
+/// # Safety
+/// `data` is valid for writes of `capacity` bytes.
+pub(super) unsafe fn receive(socket: RawSocket, data: *mut u8, capacity: usize) -> Moved {
+    // SAFETY: the caller's promise covers what the kernel writes.
+    repeat(|| unsafe { libc::recv(socket, data.cast(), capacity, libc::MSG_DONTWAIT) })
+}
+
+/// The slices of one send, gathered on the stack.
+pub(super) struct Gather<'q> {
+    slices: [MaybeUninit<io::IoSlice<'q>>; MAX_GATHER],
+    count: usize,
+    bytes: usize,
+}
+
+impl<'q> Gather<'q> {
+    /// Takes as many slices as one send may have, and of the last of them as many bytes.
+    pub(super) fn new(slices: impl Iterator<Item = &'q [u8]>) -> Gather<'q> {
+        let mut gather = Gather { slices: [const { MaybeUninit::uninit() }; MAX_GATHER], count: 0, bytes: 0 };
+        for (place, slice) in gather.slices.iter_mut().zip(slices) {
+            let slice = &slice[..slice.len().min(MAX_SEND_BYTES - gather.bytes)];
+            place.write(io::IoSlice::new(slice));
+            gather.count += 1;
+            gather.bytes += slice.len();
+            if gather.bytes == MAX_SEND_BYTES {
+                break;
+            }
+        }
+        gather
+    }
+
+    /// How many bytes [`send`](Gather::send) asks the system to take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn send(&self, socket: RawSocket) -> Moved {
+        if self.count == 1 {
+            // One slice, the usual case, spares the kernel the import of a header and a vector.
+            // SAFETY: `new` has written the first `count` slices.
+            let slice = unsafe { self.slices[0].assume_init_ref() };
+            // SAFETY: the slice is borrowed for `'q`; the kernel only reads it.
+            return repeat(|| unsafe { libc::send(socket, slice.as_ptr().cast(), slice.len(), SEND_FLAGS) });
+        }
+        // SAFETY: zeros are a header with no name, no slices, no control data.
+        let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+        // An `IoSlice` has the layout of an `iovec`, as std documents.
+        header.msg_iov = self.slices.as_ptr().cast::<libc::iovec>().cast_mut();
+        header.msg_iovlen = self.count as _;
+        // SAFETY: the header names the first `count` slices, which `new` has written; the kernel only reads them.
+        repeat(|| unsafe { libc::sendmsg(socket, ptr::from_ref(&header), SEND_FLAGS) })
+    }
+}
+
+/// Makes a call until it is not interrupted.
+fn repeat(mut call: impl FnMut() -> libc::ssize_t) -> Moved {
+    loop {
+        let result = call();
+        if result >= 0 {
+            return Moved::Bytes(result as usize);
+        }
+        match io::Error::last_os_error().raw_os_error().unwrap_or(0) {
+            libc::EINTR => {}
+            error if error == libc::EAGAIN || error == libc::EWOULDBLOCK => return Moved::WouldBlock,
+            error => return Moved::Failed(error),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! How an operation ends: one try at it, with the chances of the network's behaviour.
+
+use super::pending::{OperationId, Pending};
+use super::random::Random;
+use super::state::State;
+use super::stream::Room;
+use crate::buffer::{BufferPool, ReadBuffer};
+use crate::sys::{Accepted, Failure};
+use socket2::SockAddr;
+use std::slice;
+
+/// Connection errors that end a recv, and those that end a send.
+const RECV_ERRORS: [i32; 4] = [libc::ECONNRESET, libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETDOWN];
+const SEND_ERRORS: [i32; 4] = [libc::ECONNRESET, libc::ETIMEDOUT, libc::EPIPE, libc::EHOSTUNREACH];
+/// Shortages and accidents that an accept meets and that pass.
+const ACCEPT_ERRORS: [i32; 5] = [libc::ECONNABORTED, libc::ENFILE, libc::EMFILE, libc::ENOBUFS, libc::ENOMEM];
+
+/// An operation that is tried.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    pub(super) state: &'a mut State,
+    pub(super) random: &'a mut Random,
+    pub(super) id: OperationId,
+    pub(super) pending: &'a Pending,
+}
+
+/// What comes before an operation's own work.
+enum Verdict {
+    /// It has to wait.
+    Wait,
+    /// It ends without having done its work.
+    Fail(Failure),
+    /// It can do its work.
+    Work,
+}
+
+impl Attempt<'_> {
+    /// Tells whether the operation could end now, in whatever way.
+    pub(super) fn can_end(&mut self) -> bool {
+        self.pending.cancelled || self.pending.doomed.is_some() || self.can_end_by_itself()
+    }
+
+    fn can_end_by_itself(&mut self) -> bool {
+        let socket = self.pending.target.socket;
+        self.state.has_fault(self.id.operation())
+            || match self.id {
+                OperationId::Recv { .. } => self.state.receivable(socket),
+                OperationId::Send { .. } => self.state.room(socket) != Room::Full,
+                OperationId::Accept { .. } => self.state.queue(socket).is_none_or(|queue| !queue.is_empty()),
+            }
+    }
+
+    /// Draws the same chances in the same order for every operation, so that a trace depends on the seed alone.
+    fn verdict(&mut self) -> Verdict {
+        let cancel_wins = self.random.chance(self.state.behaviour.cancel_beats_success_probability);
+        let again = self.random.chance(self.state.behaviour.again_probability);
+        if let Some(errno) = self.pending.doomed {
+            return Verdict::Fail(Failure::Os(errno));
+        }
+        let can_end = self.can_end_by_itself();
+        if self.pending.cancelled && (cancel_wins || !can_end) {
+            return Verdict::Fail(Failure::Cancelled);
+        }
+        if let Some(errno) = self.state.take_fault(self.id.operation()) {
+            return Verdict::Fail(Failure::Os(errno));
+        }
+        match (can_end, again) {
+            (false, _) => Verdict::Wait,
+            (true, true) => Verdict::Fail(Failure::Again),
+            (true, false) => Verdict::Work,
+        }
+    }
+
+    /// Tries a recv; `None` when it has to wait.
+    pub(super) fn recv(mut self, pool: &mut BufferPool) -> Option<Result<ReadBuffer, Failure>> {
+        match self.verdict() {
+            Verdict::Wait => None,
+            Verdict::Fail(failure) => Some(Err(failure)),
+            Verdict::Work => self.receive(pool),
+        }
+    }
+
+    fn receive(self, pool: &mut BufferPool) -> Option<Result<ReadBuffer, Failure>> {
+        let Attempt { state, random, pending, .. } = self;
+        let (behaviour, socket) = (state.behaviour, pending.target.socket);
+        if random.chance(behaviour.recv_error_probability) {
+            state.break_connection(socket);
+            return Some(Err(Failure::Os(random.pick(&RECV_ERRORS))));
+        }
+        let available = state.readable_bytes(socket).min(pool.buffer_size());
+        if available == 0 {
+            return state.receive(socket, &mut []).map(|end| end.map(|_| ReadBuffer::empty()).map_err(Failure::Os));
+        }
+        let len = if random.chance(behaviour.recv_fragment_probability) { random.up_to(available) } else { available };
+        let no_buffer = random.chance(behaviour.no_buffer_probability);
+        let Some(block) = (if no_buffer { None } else { pool.take() }) else {
+            return Some(Err(Failure::NoBuffer));
+        };
+        // SAFETY: a block has `buffer_size` bytes, zeroed when it was made, and nobody else has this one; `len` is not
+        // more. (`buffer.rs`, `BufferPool::take`.)
+        let bytes = unsafe { slice::from_raw_parts_mut(block.data().as_ptr(), len) };
+        match state.receive(socket, bytes) {
+            Some(Ok(received)) => Some(Ok(pool.filled(block, received))),
+            end => {
+                pool.put(block);
+                end.map(|end| end.map(|_| ReadBuffer::empty()).map_err(Failure::Os))
+            }
+        }
+    }
+
+    /// Tries a send; `None` when it has to wait.
+    pub(super) fn send(mut self) -> Option<Result<usize, Failure>> {
+        let memory = self.pending.memory.as_ref().expect("a send has its memory");
+        memory.assert_unchanged(self.pending.target.number);
+        match self.verdict() {
+            Verdict::Wait => return None,
+            Verdict::Fail(failure) => return Some(Err(failure)),
+            Verdict::Work => {}
+        }
+        let Attempt { state, random, pending, .. } = self;
+        let (behaviour, socket) = (state.behaviour, pending.target.socket);
+        let partial = random.chance(behaviour.partial_send_probability);
+        let broken = random.chance(behaviour.send_error_probability);
+        let asked = match state.room(socket) {
+            Room::Bytes(room) if broken => {
+                // Some of the bytes may have left before: no send that fails can tell.
+                let lost = random.below(room.min(memory.total()) + 1);
+                if lost > 0 {
+                    state.transmit(socket, memory.slices(), lost);
+                }
+                state.break_connection(socket);
+                return Some(Err(Failure::Os(random.pick(&SEND_ERRORS))));
+            }
+            Room::Bytes(room) if partial => random.up_to(room.min(memory.total())),
+            _ => memory.total(),
+        };
+        state.transmit(socket, memory.slices(), asked).map(|sent| sent.map_err(Failure::Os))
+    }
+
+    /// Tries an accept; `None` when it has to wait.
+    pub(super) fn accept(mut self) -> Option<Result<Accepted, Failure>> {
+        match self.verdict() {
+            Verdict::Wait => return None,
+            Verdict::Fail(failure) => return Some(Err(failure)),
+            Verdict::Work => {}
+        }
+        let Attempt { state, random, pending, .. } = self;
+        if state.exhausted {
+            return Some(Err(Failure::Os(libc::EMFILE)));
+        }
+        if random.chance(state.behaviour.accept_error_probability) {
+            return Some(Err(Failure::Os(random.pick(&ACCEPT_ERRORS))));
+        }
+        let Some(queue) = state.queue(pending.target.socket) else {
+            return Some(Err(Failure::Os(libc::EINVAL)));
+        };
+        let accepted = queue.pop_front()?;
+        // Not every system brings the address with the accept.
+        let named = random.chance(0.5);
+        let remote = state.stream(accepted).filter(|_| named).map(|stream| SockAddr::from(stream.remote));
+        Some(Ok(Accepted { socket: state.descriptors.open(accepted), remote }))
+    }
+}

@@ -1,0 +1,296 @@
+//! The simulated network as a test holds it, and as `sys/net.rs` calls it.
+
+use super::behaviour::Behaviour;
+use super::descriptors::Descriptor;
+use super::peer::Peer;
+use super::socket::SimSocket;
+use super::state::{Clock, Kind, Operation, State};
+use crate::sys::net::{CloseHow, Identity};
+use crate::{Error, ErrorCode, RawSocket};
+use socket2::{SockAddr, SockAddrStorage};
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+/// What one step costs in virtual time.
+pub(super) const STEP: Duration = Duration::from_micros(1);
+
+/// An in-process network of stream sockets. No call reaches the operating system; how every operation ends, and when,
+/// is drawn from the seed.
+///
+/// One port driven by the caller (`threads(0)`), with peers that do not block, on one thread: then everything is
+/// replayed by the seed. With more threads each worker's decisions are still its own sequence, but which call comes
+/// first is the scheduler's.
+pub struct Network {
+    seed: u64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Network {
+    /// A network with the default [`Behaviour`].
+    pub fn new(seed: u64) -> Arc<Network> {
+        Network::with_behaviour(seed, Behaviour::default())
+    }
+
+    /// A network that behaves like this.
+    pub fn with_behaviour(seed: u64, behaviour: Behaviour) -> Arc<Network> {
+        let network = Network { seed, state: Mutex::new(State::new(seed)), changed: Condvar::new() };
+        network.set_behaviour(behaviour);
+        Arc::new(network)
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The behaviour now.
+    pub fn behaviour(&self) -> Behaviour {
+        self.lock().behaviour
+    }
+
+    /// Changes the behaviour of what happens from now on.
+    pub fn set_behaviour(&self, behaviour: Behaviour) {
+        self.lock().behaviour = behaviour;
+    }
+
+    /// A listening socket on a port of its own.
+    pub fn listen(self: &Arc<Self>) -> SimSocket {
+        let mut state = self.lock();
+        let socket = state.create_listener();
+        let number = state.descriptors.open(socket);
+        SimSocket::new(self.clone(), number)
+    }
+
+    /// Connects to a listener: the connection is in its queue when this returns.
+    ///
+    /// Errors: `ConnectionRefused`.
+    pub fn connect(self: &Arc<Self>, address: SocketAddr) -> io::Result<Peer> {
+        let mut state = self.lock();
+        let refused = || io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let listener = state.listener_at(address).ok_or_else(refused)?;
+        let client = state.client_address();
+        let (near, far) = state.create_pair(client, address);
+        state.queue(listener).ok_or_else(refused)?.push_back(far);
+        self.notify(&state);
+        Ok(Peer::new(self.clone(), &state, near))
+    }
+
+    /// A connection with one end for a port and one for the test.
+    pub fn pair(self: &Arc<Self>) -> (SimSocket, Peer) {
+        let mut state = self.lock();
+        let (client, server) = (state.client_address(), state.client_address());
+        let (near, far) = state.create_pair(client, server);
+        let number = state.descriptors.open(far);
+        (SimSocket::new(self.clone(), number), Peer::new(self.clone(), &state, near))
+    }
+
+    /// Makes the next such operation to end, pending or yet to come, fail with `errno`. Faults of one operation form
+    /// a queue.
+    pub fn fail_next(&self, operation: Operation, errno: i32) {
+        let mut state = self.lock();
+        state.add_fault(operation, errno);
+        self.notify(&state);
+    }
+
+    /// With `true`, accepts fail with EMFILE and leave the connections in the queue, and no listener can be
+    /// duplicated, until it is `false` again. Sockets that a test makes are not touched.
+    pub fn exhaust_descriptors(&self, exhausted: bool) {
+        let mut state = self.lock();
+        state.exhausted = exhausted;
+        self.notify(&state);
+    }
+
+    /// Closes a number that a port owns, behind its back. The number is free: the next socket made gets the lowest
+    /// one. Operations that are pending keep the old socket open until they end.
+    ///
+    /// # Panics
+    /// When the number is not open.
+    pub fn close_behind(&self, number: RawSocket) {
+        let mut state = self.lock();
+        let descriptor = state.descriptors.take_behind(number);
+        let descriptor =
+            descriptor.unwrap_or_else(|| panic!("sim: close_behind on a number that is not open: {number}"));
+        state.release(descriptor.socket);
+        self.notify(&state);
+    }
+
+    /// Numbers in use: 0 when everything has been closed.
+    pub fn open_sockets(&self) -> usize {
+        self.lock().descriptors.len()
+    }
+
+    /// Connections' ends and listeners that live, whether they have a number or not: peers, queued connections and
+    /// those with an operation under way too.
+    pub fn live_sockets(&self) -> usize {
+        self.lock().sockets.len()
+    }
+
+    /// With `true`, time starts at 0 and passes only by a microsecond for each step and by waits in which nothing can
+    /// happen: those return at once with their timeout passed. For one port, driven by the caller.
+    pub fn set_virtual_time(&self, on: bool) {
+        let mut state = self.lock();
+        state.clock = if on { Clock::Virtual(Duration::ZERO) } else { Clock::Real(Instant::now()) };
+        self.notify(&state);
+    }
+
+    /// The time since the network was made, or since [`set_virtual_time`](Network::set_virtual_time).
+    pub fn now(&self) -> Duration {
+        match &self.lock().clock {
+            Clock::Real(start) => start.elapsed(),
+            Clock::Virtual(now) => *now,
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A failed assertion poisons the lock; the sockets dropped while it unwinds are closed all the same.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the blocked threads look again. Called with the lock held, so that none misses it.
+    pub(super) fn notify(&self, state: &State) {
+        if state.blocked > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Blocks until something changes, or until the deadline.
+    pub(super) fn block<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        deadline: Option<Instant>,
+    ) -> MutexGuard<'s, State> {
+        state.blocked += 1;
+        let mut state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(rest) => self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        state.blocked -= 1;
+        state
+    }
+
+    /// A number for a backend: its place among the wakes, and its stream of random decisions.
+    pub(super) fn register_backend(&self) -> usize {
+        let mut state = self.lock();
+        state.wakes.push(false);
+        state.wakes.len() - 1
+    }
+
+    pub(super) fn wake(&self, backend: usize) {
+        let mut state = self.lock();
+        state.wakes[backend] = true;
+        self.notify(&state);
+    }
+}
+
+/// What `sys/net.rs` asks of a network.
+impl Network {
+    pub(crate) fn check_connected(&self, number: RawSocket) -> Result<(), Error> {
+        let state = self.lock();
+        match state.stream(open(&state, number)?.socket) {
+            None => Err(ErrorCode::Listening.into()),
+            // Also when the connection is over: what it brought, or its error, is still to be received.
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_listening(&self, number: RawSocket) -> Result<(), Error> {
+        let state = self.lock();
+        match state.stream(open(&state, number)?.socket) {
+            None => Ok(()),
+            Some(_) => Err(ErrorCode::NotListening.into()),
+        }
+    }
+
+    pub(crate) fn identity(&self, number: RawSocket) -> Result<Identity, Error> {
+        open(&self.lock(), number).map(|descriptor| Identity(descriptor.socket.0))
+    }
+
+    pub(crate) fn local_address(&self, number: RawSocket) -> SockAddr {
+        let state = self.lock();
+        let socket = state.descriptors.get(number).map(|descriptor| &state.socket(descriptor.socket).kind);
+        match socket {
+            Some(Kind::Stream(stream)) => stream.local.into(),
+            Some(Kind::Listener { local, .. }) => (*local).into(),
+            None => unnamed(),
+        }
+    }
+
+    pub(crate) fn remote_address(&self, number: RawSocket) -> SockAddr {
+        let state = self.lock();
+        let stream = state.descriptors.get(number).and_then(|descriptor| state.stream(descriptor.socket));
+        match stream.filter(|stream| stream.connected()) {
+            Some(stream) => stream.remote.into(),
+            None => unnamed(),
+        }
+    }
+
+    /// `nonblocking` is for real descriptors: no accept on a simulated one blocks.
+    pub(crate) fn duplicate_listener(&self, number: RawSocket, _nonblocking: bool) -> Result<RawSocket, Error> {
+        let mut state = self.lock();
+        let socket = open(&state, number)?.socket;
+        if let Some(errno) = state.take_fault(Operation::DuplicateListener) {
+            return Err(Error::from_os(errno));
+        }
+        if state.exhausted {
+            return Err(Error::from_os(libc::EMFILE));
+        }
+        state.refer(socket);
+        Ok(state.descriptors.open(socket))
+    }
+
+    /// A simulated socket has no flag to restore.
+    pub(crate) fn restore_blocking(&self, number: RawSocket) {
+        let state = self.lock();
+        assert!(
+            state.descriptors.get(number).is_some(),
+            "sim: restore_blocking on a number that is not open: {number}"
+        );
+    }
+
+    pub(crate) fn shutdown_send(&self, number: RawSocket) {
+        let mut state = self.lock();
+        let descriptor = state.descriptors.named(number, "shutdown_send");
+        if let Some(socket) = descriptor.map(|descriptor| descriptor.socket) {
+            state.shut_down(socket);
+            self.notify(&state);
+        }
+    }
+
+    pub(crate) fn close(&self, number: RawSocket, how: CloseHow, expected: Option<Identity>) -> bool {
+        let mut state = self.lock();
+        let Some(descriptor) = state.descriptors.named(number, "close") else {
+            return false;
+        };
+        if expected.is_some_and(|Identity(expected)| expected != descriptor.socket.0) {
+            return false;
+        }
+        descriptor.assert_idle(number, "close");
+        let socket = descriptor.socket;
+        state.descriptors.take(number);
+        match how {
+            CloseHow::Background => state.release(socket),
+            CloseHow::Reset => state.release_by_reset(socket),
+        }
+        self.notify(&state);
+        true
+    }
+}
+
+fn open(state: &State, number: RawSocket) -> Result<&Descriptor, Error> {
+    state.descriptors.get(number).ok_or(Error::with_os(ErrorCode::BadSocket, libc::EBADF))
+}
+
+fn unnamed() -> SockAddr {
+    let storage = SockAddrStorage::zeroed();
+    // SAFETY: a zeroed storage is a valid address of no family, and that length covers the family alone.
+    unsafe { SockAddr::new(storage, size_of::<libc::sa_family_t>() as libc::socklen_t) }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Network(seed {})", self.seed)
+    }
+}

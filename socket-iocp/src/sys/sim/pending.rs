@@ -1,0 +1,184 @@
+//! Operations between submission and completion.
+
+use super::state::{Operation, SocketId, State};
+use crate::RawSocket;
+use crate::sys::{Direction, Key, ListenerKey, MAX_GATHER};
+use std::slice;
+
+/// Names a pending operation of one backend. The order is that of the table only.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum OperationId {
+    Recv { index: u32, generation: u32 },
+    Send { index: u32, generation: u32 },
+    Accept { listener: u32, serial: u64 },
+}
+
+impl OperationId {
+    pub(super) fn of(key: Key, direction: Direction) -> OperationId {
+        let Key { index, generation } = key;
+        match direction {
+            Direction::Recv => OperationId::Recv { index, generation },
+            Direction::Send => OperationId::Send { index, generation },
+        }
+    }
+
+    /// Every accept of a listener, for a look into the table.
+    pub(super) fn accepts(listener: ListenerKey) -> std::ops::RangeInclusive<OperationId> {
+        let ListenerKey(listener) = listener;
+        OperationId::Accept { listener, serial: 0 }..=OperationId::Accept { listener, serial: u64::MAX }
+    }
+
+    pub(super) fn operation(self) -> Operation {
+        match self {
+            OperationId::Recv { .. } => Operation::Recv,
+            OperationId::Send { .. } => Operation::Send,
+            OperationId::Accept { .. } => Operation::Accept,
+        }
+    }
+}
+
+/// The socket that an operation works on: found once, at submission, as a kernel does. It goes on working on that
+/// socket when the number is closed behind its back and used for another.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) number: RawSocket,
+    /// Of the descriptor that was submitted on.
+    serial: u64,
+    pub(super) socket: SocketId,
+}
+
+impl Target {
+    /// Looks the number up, and asserts that it has no such operation pending; `None` is EBADF.
+    pub(super) fn find(state: &mut State, number: RawSocket, operation: Operation) -> Option<Target> {
+        let descriptor = state.descriptors.named(number, "an operation")?;
+        match operation {
+            Operation::Recv => assert!(!descriptor.recv_pending, "sim: a second recv on one socket, {number}"),
+            Operation::Send => assert!(!descriptor.send_pending, "sim: a second send on one socket, {number}"),
+            _ => {}
+        }
+        Some(Target { number, serial: descriptor.serial, socket: descriptor.socket })
+    }
+
+    /// The operation is pending: it keeps the socket open.
+    pub(super) fn hold(self, state: &mut State, operation: Operation) {
+        self.mark(state, operation, true);
+        state.refer(self.socket);
+    }
+
+    /// The operation is over.
+    pub(super) fn let_go(self, state: &mut State, operation: Operation) {
+        self.mark(state, operation, false);
+        state.release(self.socket);
+    }
+
+    fn mark(self, state: &mut State, operation: Operation, pending: bool) {
+        let Some(descriptor) = state.descriptors.same(self.number, self.serial) else {
+            return;
+        };
+        match operation {
+            Operation::Recv => descriptor.recv_pending = pending,
+            Operation::Send => descriptor.send_pending = pending,
+            _ if pending => descriptor.accepts_pending += 1,
+            _ => descriptor.accepts_pending -= 1,
+        }
+    }
+}
+
+/// An operation under way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) target: Target,
+    /// A send's bytes.
+    pub(super) memory: Option<SendMemory>,
+    /// The error that was settled at submission.
+    pub(super) doomed: Option<i32>,
+    /// The step in which it ends, drawn when it could first do so.
+    pub(super) due: Option<u64>,
+    pub(super) cancelled: bool,
+    pub(super) stage: Stage,
+}
+
+/// How far an operation is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    Waiting,
+    /// It has ended without effect; the readiness that tells it is there to be taken.
+    Ready,
+    /// Its completion is there to be taken.
+    Completed,
+}
+
+impl Pending {
+    /// A readiness may end it: nobody has been told that its completion will come.
+    pub(super) fn may_be_ready(&self) -> bool {
+        self.stage == Stage::Waiting && !self.cancelled
+    }
+
+    /// Its completion is there or was promised by a cancel.
+    pub(super) fn will_be_told(&self) -> bool {
+        self.cancelled || self.stage == Stage::Completed
+    }
+
+    /// The readiness that would have ended it is not told.
+    pub(super) fn wait_again(&mut self) {
+        if self.stage == Stage::Ready {
+            self.stage = Stage::Waiting;
+        }
+    }
+
+    /// A cancel was asked for; when it ends is drawn anew.
+    pub(super) fn ask_to_end(&mut self) {
+        self.wait_again();
+        self.cancelled = true;
+        self.due = None;
+    }
+}
+
+/// A send's bytes where they lie, moved when the send ends and not before: memory that its owner lets go or changes too
+/// early shows, if not by the checksum then to a memory checker.
+#[derive(Debug)]
+pub(super) struct SendMemory {
+    slices: Vec<(*const u8, usize)>,
+    total: usize,
+    /// The checksum is of this many bytes: what one send can move, so that a long send done in parts costs its length.
+    checked: usize,
+    checksum: u64,
+}
+
+// SAFETY: the pointers are only read, and only while the bytes are the backend's: from submission to completion they
+// stay where they are, unchanged (`sys/mod.rs`, "Memory"; `SendQueue` pops in `complete` only), whatever the thread.
+unsafe impl Send for SendMemory {}
+
+impl SendMemory {
+    pub(super) fn new<'q>(slices: impl Iterator<Item = &'q [u8]>, window: usize) -> SendMemory {
+        let slices: Vec<(*const u8, usize)> = slices.map(|bytes| (bytes.as_ptr(), bytes.len())).collect();
+        assert!((1..=MAX_GATHER).contains(&slices.len()), "sim: a send of {} slices", slices.len());
+        assert!(slices.iter().all(|(_, len)| *len > 0), "sim: a send with an empty slice");
+        let total = slices.iter().map(|(_, len)| len).sum();
+        let mut memory = SendMemory { slices, total, checked: window.min(total), checksum: 0 };
+        memory.checksum = memory.sum();
+        memory
+    }
+
+    /// The bytes asked for.
+    pub(super) fn total(&self) -> usize {
+        self.total
+    }
+
+    pub(super) fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        // SAFETY: made from slices that stay valid and unchanged until the completion is taken (`sys/mod.rs`,
+        // "Memory"), when this value goes.
+        self.slices.iter().map(|(data, len)| unsafe { slice::from_raw_parts(*data, *len) })
+    }
+
+    /// Panics if the bytes are not those that were submitted.
+    pub(super) fn assert_unchanged(&self, number: RawSocket) {
+        assert!(self.sum() == self.checksum, "sim: a send's bytes were changed while it was pending, socket {number}");
+    }
+
+    /// FNV-1a.
+    fn sum(&self) -> u64 {
+        let bytes = self.slices().flatten().take(self.checked);
+        bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+}

@@ -1,0 +1,58 @@
+//! An owned simulated socket.
+
+use super::network::Network;
+use crate::RawSocket;
+use crate::sys::net::CloseHow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A simulated socket under a number, as an `OwnedFd` is a real one. Dropping it closes it. Give it to a port by
+/// `Socket::from`.
+#[derive(Debug)]
+pub struct SimSocket {
+    network: Arc<Network>,
+    number: RawSocket,
+    /// It closes the number when it is dropped.
+    owns: bool,
+}
+
+impl SimSocket {
+    pub(super) fn new(network: Arc<Network>, number: RawSocket) -> SimSocket {
+        SimSocket { network, number, owns: true }
+    }
+
+    /// Takes over a number that [`into_raw`](SimSocket::into_raw) gave up.
+    pub fn from_raw(network: Arc<Network>, number: RawSocket) -> SimSocket {
+        SimSocket::new(network, number)
+    }
+
+    /// The number, which is never that of a real descriptor. The socket stays owned by this value.
+    pub fn as_raw(&self) -> RawSocket {
+        self.number
+    }
+
+    /// Gives the number up to somebody who closes it.
+    pub fn into_raw(mut self) -> RawSocket {
+        self.owns = false;
+        self.number
+    }
+
+    /// The local address.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.network.local_address(self.number).as_socket()
+    }
+
+    /// The peer's address; `None` of a listening socket and when the connection is over.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.network.remote_address(self.number).as_socket()
+    }
+}
+
+impl Drop for SimSocket {
+    fn drop(&mut self) {
+        // While a failed assertion unwinds, a second panic (operations may be pending) would hide the first.
+        if self.owns && !std::thread::panicking() {
+            self.network.close(self.number, CloseHow::Background, None);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Accepting: a worker's part of the port's listeners.
+
+use super::{Arrival, Info, Local, Worker};
+use crate::address::Address;
+use crate::handle::{Claimer, Control, Entry, Slot, SocketTable, find_live};
+use crate::handler::Handler;
+use crate::listener::{AcceptFailure, Accepting, Listener, ListenerCore, ListenerEnd, sort_failure};
+use crate::sys::net::CloseHow;
+use crate::sys::{Accepted, Failure, ListenerKey, Submitted};
+use crate::{Error, RawSocket};
+use socket2::SockAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What starting accepts came to, for one listener.
+enum Next {
+    Accept(ListenerKey, RawSocket),
+    Cancel(ListenerKey, RawSocket),
+    Leave(usize),
+}
+
+impl<H: Handler> Worker<H> {
+    /// Looks at the listeners, if there is a reason to: new ones, ended ones, room for another accept.
+    pub(super) fn see_to_listeners(&self) {
+        let news = self.mailbox().take_listener_news();
+        if news {
+            self.meet_new_listeners();
+            self.resume_all();
+        }
+        if !news && !self.accepts_due.replace(false) {
+            return;
+        }
+        self.accepts_due.set(false);
+        while let Some(next) = self.next_for_listeners() {
+            match next {
+                Next::Accept(key, socket) => self.start_accept(key, socket),
+                Next::Cancel(key, socket) => {
+                    let outcome = self.backend.borrow_mut().cancel_accepts(key, socket);
+                    self.with_accepting(key, |accepting| accepting.cancel_answered(outcome));
+                }
+                Next::Leave(at) => self.leave_listener(at),
+            }
+        }
+    }
+
+    fn next_for_listeners(&self) -> Option<Next> {
+        let one_is_enough = self.shared().one_accept_is_enough();
+        for (at, accepting) in self.accepting.borrow_mut().iter_mut().enumerate() {
+            let (key, own) = (accepting.key, accepting.listener.core.own.socket);
+            if accepting.start_cancel() {
+                return Some(Next::Cancel(key, own));
+            }
+            if accepting.is_over() {
+                return Some(Next::Leave(at));
+            }
+            if accepting.wants_accept(self.index, one_is_enough) && self.shared().admit() {
+                accepting.started();
+                return Some(Next::Accept(key, own));
+            }
+        }
+        None
+    }
+
+    /// Takes up the listeners of the port that this worker does not have yet.
+    fn meet_new_listeners(&self) {
+        let known = |id: u64| self.accepting.borrow().iter().any(|accepting| accepting.listener.core.id == id);
+        for listener in self.shared().unknown_listeners(known) {
+            let key = ListenerKey(self.next_listener_key.get());
+            self.next_listener_key.set(key.0.wrapping_add(1));
+            let added = self.backend.borrow_mut().add_listener(key, listener.core.own.socket);
+            if let Err(error) = added {
+                listener.core.begin_end(ListenerEnd::Failed(error));
+            }
+            self.accepting.borrow_mut().push(Accepting::new(listener, key));
+        }
+    }
+
+    fn with_accepting(&self, key: ListenerKey, body: impl FnOnce(&mut Accepting<H>)) {
+        if let Some(accepting) = self.accepting.borrow_mut().iter_mut().find(|accepting| accepting.key == key) {
+            body(accepting);
+        }
+    }
+
+    fn start_accept(&self, key: ListenerKey, socket: RawSocket) {
+        let submitted = self.backend.borrow_mut().accept(key, socket);
+        if let Submitted::Done(result) = submitted {
+            self.accept_completed(key, result);
+        }
+    }
+
+    /// Readiness: the pending accept is to be started again.
+    pub(super) fn accept_ready(&self, key: ListenerKey) {
+        self.with_accepting(key, |accepting| {
+            if accepting.is_pending() {
+                accepting.ended();
+                self.shared().discharge();
+            }
+        });
+        self.accepts_due.set(true);
+    }
+
+    pub(super) fn accept_completed(&self, key: ListenerKey, result: Result<Accepted, Failure>) {
+        let mut listener = None;
+        self.with_accepting(key, |accepting| {
+            accepting.ended();
+            listener = Some(accepting.listener.clone());
+        });
+        self.accepts_due.set(true);
+        let Some(listener) = listener else { return };
+        match result {
+            Ok(accepted) => {
+                self.with_accepting(key, Accepting::succeeded);
+                let socket = accepted.socket;
+                if self.place(listener, accepted).is_err() {
+                    // No memory for it: the one thing left is to tell the peer at once.
+                    self.shared().net.close(socket, CloseHow::Reset, None);
+                    self.shared().discharge();
+                    self.pause(key);
+                }
+            }
+            Err(failure) => {
+                self.shared().discharge();
+                self.counters().accept_errors.add(u64::from(failure != Failure::Cancelled));
+                match sort_failure(failure) {
+                    AcceptFailure::Passing => {}
+                    AcceptFailure::Shortage => self.pause(key),
+                    AcceptFailure::Fatal(error) => {
+                        listener.core.begin_end(ListenerEnd::Failed(error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives a new connection to the worker that has had the fewest, and its accept callback to that worker.
+    fn place(&self, listener: Arc<Listener<H>>, accepted: Accepted) -> Result<(), Error> {
+        let shared = self.shared();
+        let identity = shared.net.identity(accepted.socket)?;
+        let target = shared.choose_worker(self.index);
+        let slot = shared.workers[target].slots.allocate()?;
+        let local = shared.net.local_address(accepted.socket);
+        let remote = accepted.remote.unwrap_or_else(|| shared.net.remote_address(accepted.socket));
+        let info = Info { raw: accepted.socket, local: Address::of(&local), remote: Address::of(&remote) };
+        listener.taken(self.index);
+        let arrival = Some(Arrival { listener, origin: self.index });
+        let here = target == self.index;
+        let claimer = if here { Claimer::Local } else { Claimer::Foreign };
+        let slot = slot.fill(Local::new(info, None, arrival), identity.0, claimer);
+        if here {
+            self.mark_ready(slot.index());
+        } else {
+            slot.post_accepted(&shared.workers[target].mailbox);
+        }
+        Ok(())
+    }
+
+    fn pause(&self, key: ListenerKey) {
+        let now = self.now();
+        self.with_accepting(key, |accepting| {
+            if accepting.pause(now) {
+                self.counters().accept_backoffs.add(1);
+                self.shared().listener_paused();
+            }
+        });
+    }
+
+    fn resume_all(&self) {
+        for accepting in self.accepting.borrow_mut().iter_mut() {
+            accepting.resume();
+        }
+    }
+
+    /// Goes on with the listeners whose pause is over.
+    pub(super) fn resume_paused(&self) {
+        for accepting in self.accepting.borrow_mut().iter_mut() {
+            if accepting.paused_until().is_some_and(|until| until <= self.now()) {
+                accepting.resume();
+                self.accepts_due.set(true);
+            }
+        }
+    }
+
+    fn leave_listener(&self, at: usize) {
+        let accepting = self.accepting.borrow_mut().remove(at);
+        self.backend.borrow_mut().remove_listener(accepting.key, accepting.listener.core.own.socket);
+        self.unref_listener(&accepting.listener);
+    }
+
+    /// Gives up one reference to a listener. With the last one it is over: its farewell, then the descriptors.
+    pub(super) fn unref_listener(&self, listener: &Arc<Listener<H>>) {
+        if !listener.unref() {
+            return;
+        }
+        let shared = self.shared();
+        let core = &listener.core;
+        let end = core.end().unwrap_or(ListenerEnd::Deleted);
+        if core.own.made_nonblocking {
+            shared.net.restore_blocking(core.own.socket);
+        }
+        shared.net.close_listener(core.own.socket);
+        let told = super::deliver::guarded(|| shared.handler.listen_error(&self.port, &listener.state, end.reason()));
+        self.counters().panics.add(u64::from(told.is_err()));
+        let closes = matches!(end, ListenerEnd::Deleted | ListenerEnd::Failed(_));
+        let ours = closes && SocketTable::leave(core.socket, Entry::Listener(core.id));
+        if ours && shared.net.identity(core.socket) == Ok(core.identity) {
+            shared.net.close_listener(core.socket);
+        }
+        shared.forget_listener(core.id);
+    }
+
+    /// The addresses for the accept callback; names of other families are asked for now.
+    pub(super) fn names_of(&self, info: Info) -> [SockAddr; 2] {
+        let net = &self.shared().net;
+        [
+            info.local.internet().map_or_else(|| net.local_address(info.raw), SockAddr::from),
+            info.remote.internet().map_or_else(|| net.remote_address(info.raw), SockAddr::from),
+        ]
+    }
+
+    /// Enters a new socket's number into the process's table; false if there is no memory for it, and then the number is
+    /// closed. The kernel just gave the number out: whoever else stands there has been closed behind the library's back.
+    pub(super) fn enter_table(&self, slot: &'static Slot<H>) -> bool {
+        let raw = self.local(slot).info.raw;
+        let entry = Entry::Socket(slot.handle());
+        loop {
+            let before = SocketTable::get(raw);
+            match SocketTable::enter(raw, before, entry) {
+                Ok(true) => {
+                    before.into_iter().for_each(tell_foreign_close);
+                    return true;
+                }
+                Ok(false) => {}
+                Err(_) => {
+                    self.shared().net.close(raw, CloseHow::Reset, None);
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+/// Tells whoever had a number that another socket has it now.
+pub(crate) fn tell_foreign_close(entry: Entry) {
+    match entry {
+        Entry::Socket(handle) => {
+            if let Some((head, mailbox)) = find_live(handle) {
+                // An error means that it has gone meanwhile.
+                let _ = head.post_control(handle.generation(), Control::ForeignClose, &mailbox);
+            }
+        }
+        Entry::Listener(id) => {
+            if let Some(core) = ListenerCore::find(id) {
+                core.begin_end(ListenerEnd::Foreign);
+            }
+        }
+    }
+}
+
+/// The identity kept with a live socket or listener, to tell whether its number is still its own.
+pub(crate) fn identity_of(entry: Entry) -> Option<u64> {
+    match entry {
+        Entry::Socket(handle) => find_live(handle).map(|(head, _)| head.identity.load(Ordering::Relaxed)),
+        Entry::Listener(id) => ListenerCore::find(id).map(|core| core.identity.0),
+    }
+}

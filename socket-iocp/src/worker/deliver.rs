@@ -1,0 +1,137 @@
+//! Callbacks.
+
+use super::{Arrival, Local, Worker};
+use crate::handle::{NodeRef, Slot};
+use crate::handler::{Context, Handler, Names, Sent};
+use crate::socket::{Close, Event};
+use crate::{Error, ErrorCode, ReadBuffer};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs code of the user's. A panic is caught; its payload is dropped, and should that panic too, leaked.
+pub(super) fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, ()> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(|payload: Box<dyn Any + Send>| {
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(again);
+        }
+    })
+}
+
+impl<H: Handler> Worker<H> {
+    /// Runs the callbacks of the sockets that are ready now. Returns how many were run.
+    pub(super) fn deliver(&self) -> usize {
+        let mut callbacks = 0;
+        for _ in 0..self.ready.len() {
+            let Some(index) = self.ready.pop(|index| &self.local_at(index).ready) else { break };
+            callbacks += self.deliver_socket(self.slots().at(index));
+        }
+        callbacks
+    }
+
+    fn deliver_socket(&self, slot: &'static Slot<H>) -> usize {
+        let local = self.local(slot);
+        let mut callbacks = 0;
+        loop {
+            let event = local.machine.borrow_mut().next_event();
+            let Some(event) = event else { break };
+            callbacks += 1;
+            match event {
+                Event::Accept => self.report_accept(slot),
+                Event::Recv(buffer) => self.report_recv(slot, local, buffer),
+                Event::Sent(node) => self.report_sent(slot, local, node),
+                Event::Farewell => {
+                    self.finish(slot);
+                    return callbacks;
+                }
+            }
+        }
+        // What its callbacks issued has marked it; what was only put off until they had run has not.
+        self.mark_dirty(slot.index());
+        callbacks
+    }
+
+    pub(super) fn context<'a>(&'a self, slot: &'static Slot<H>, names: Names<'a>) -> Context<'a, H> {
+        Context { port: &self.port, handle: slot.handle(), raw: self.local(slot).info.raw, names }
+    }
+
+    fn report_recv(&self, slot: &'static Slot<H>, local: &Local<H>, buffer: ReadBuffer) {
+        slot.head.word.recv_reported(buffer.is_empty());
+        self.counters().recvs.add(1);
+        self.counters().received_bytes.add(buffer.len() as u64);
+        let mut state = local.state.borrow_mut();
+        let Some(state) = state.as_mut() else { return };
+        let context = self.context(slot, Names::Kept(&local.info));
+        if guarded(|| self.shared().handler.recv(&context, state, Ok(buffer))).is_err() {
+            self.panicked(slot);
+        }
+    }
+
+    fn report_sent(&self, slot: &'static Slot<H>, local: &Local<H>, node: NodeRef<H::Write>) {
+        let sync = node.is_sync();
+        let send = node.finish();
+        if sync {
+            slot.head.word.sync_send_reported();
+        } else {
+            slot.uncount_send(slot.head.word.generation(), self.shared().options.max_queued_sends);
+        }
+        self.counters().sends.add(u64::from(send.result.is_ok()));
+        self.counters().sent_bytes.add(send.sent as u64);
+        let sent = Sent { write: send.write, buffer: send.buffer, result: send.result, bytes: send.sent };
+        let mut state = local.state.borrow_mut();
+        let reported = match state.as_mut() {
+            Some(state) => {
+                let context = self.context(slot, Names::Kept(&local.info));
+                guarded(|| self.shared().handler.send(&context, state, sent))
+            }
+            // The accept was refused: there is nobody to tell.
+            None => guarded(|| drop(sent)),
+        };
+        if reported.is_err() {
+            self.panicked(slot);
+        }
+    }
+
+    fn report_accept(&self, slot: &'static Slot<H>) {
+        let local = self.local(slot);
+        let Some(arrival) = local.arrival.borrow_mut().take() else { return };
+        arrival.listener.told(arrival.origin, self.index);
+        self.accepts_due.set(true);
+        let refused = if self.shared().is_closing() || !self.enter_table(slot) {
+            Some(Close::Reset)
+        } else {
+            self.counters().accepts.add(1);
+            self.call_accept(slot, local, &arrival)
+        };
+        if let Some(close) = refused {
+            // No user state, so nothing is reported any more, not even a farewell.
+            local.machine.borrow_mut().end(None, close);
+            self.seal(slot);
+        }
+        self.unref_listener(&arrival.listener);
+    }
+
+    /// Calls the accept callback; answers how to close the connection if it was refused.
+    fn call_accept(&self, slot: &'static Slot<H>, local: &Local<H>, arrival: &Arrival<H>) -> Option<Close> {
+        let names = self.names_of(local.info);
+        let context = self.context(slot, Names::Full(&names));
+        match guarded(|| self.shared().handler.accept(&context, &arrival.listener.state)) {
+            Ok(Some(state)) => {
+                *local.state.borrow_mut() = Some(state);
+                None
+            }
+            Ok(None) => Some(Close::Background),
+            Err(()) => {
+                self.counters().panics.add(1);
+                Some(Close::Reset)
+            }
+        }
+    }
+
+    /// A callback of this socket has panicked.
+    fn panicked(&self, slot: &'static Slot<H>) {
+        self.counters().panics.add(1);
+        let reason: Error = ErrorCode::Panic.into();
+        self.local(slot).machine.borrow_mut().end(Some(reason), Close::Reset);
+        self.seal(slot);
+    }
+}

@@ -1,0 +1,80 @@
+//! The end of sockets, and of the worker.
+
+use super::Worker;
+use super::deliver::guarded;
+use crate::ErrorCode;
+use crate::handle::{Entry, Slot, SocketTable};
+use crate::handler::{Farewell, Handler, Names};
+use crate::socket::{Close, Machine};
+use crate::sys::net::{CloseHow, Identity};
+use std::sync::atomic::Ordering;
+
+impl<H: Handler> Worker<H> {
+    /// Everything of this socket is reported: its farewell, then its descriptor, then its slot.
+    pub(super) fn finish(&self, slot: &'static Slot<H>) {
+        let local = self.local(slot);
+        let raw = local.info.raw;
+        let entry = Entry::Socket(slot.handle());
+        let (reason, close) = local.machine.borrow().ending();
+        self.lingering.remove(slot.index(), |index| &self.local_at(index).linger);
+        slot.head.word.recv_reported(false);
+
+        let mut socket = None;
+        if close == Close::HandBack {
+            self.backend.borrow_mut().forget(&mut local.machine.borrow_mut().io, raw);
+            socket = SocketTable::leave(raw, entry).then(|| self.shared().net.adopt(raw));
+        }
+        let state = local.state.borrow_mut().take();
+        if let Some(state) = state {
+            self.counters().farewells.add(1);
+            let context = self.context(slot, Names::Kept(&local.info));
+            let farewell = Farewell { reason, socket };
+            if guarded(|| self.shared().handler.error(&context, state, farewell)).is_err() {
+                self.counters().panics.add(1);
+            }
+        }
+        let how = match close {
+            Close::Background => Some(CloseHow::Background),
+            Close::Reset => Some(CloseHow::Reset),
+            Close::HandBack | Close::Never => None,
+        };
+        let ours = close != Close::HandBack && SocketTable::leave(raw, entry);
+        if let (Some(how), true) = (how, ours) {
+            let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
+            self.shared().net.close(raw, how, Some(identity));
+        }
+        // What was lent goes now that the farewell has returned.
+        *local.machine.borrow_mut() = Machine::new(false);
+        if local.dirty.is_listed() {
+            local.gone.set(true);
+        } else {
+            self.release(slot);
+        }
+    }
+
+    /// Gives the slot back.
+    pub(super) fn release(&self, slot: &'static Slot<H>) {
+        slot.head.word.retire();
+        self.slots().release(slot);
+        self.shared().socket_gone();
+    }
+
+    /// The port is being deleted: carries that to everything this worker has. True when nothing is left.
+    pub(super) fn wind_up(&self) -> bool {
+        self.winding_up.set(true);
+        self.take_inbox();
+        for index in self.slots().live_indices() {
+            let slot = self.slots().at(index);
+            let local = self.local(slot);
+            // One whose accept callback is still due is dropped in its turn, when its message has arrived.
+            if local.gone.get() || local.arrival.borrow().is_some() || local.machine.borrow().is_ending() {
+                continue;
+            }
+            local.machine.borrow_mut().end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+            self.seal(slot);
+            self.mark_dirty(index);
+        }
+        let idle = !self.has_work() && !self.mailbox().has_listener_news() && self.accepting.borrow().is_empty();
+        idle && self.slots().close_if_empty()
+    }
+}

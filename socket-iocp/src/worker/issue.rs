@@ -1,0 +1,80 @@
+//! Issue calls made on the worker itself, inside a callback. They change the state machine and mark the socket; the kernel
+//! hears of it when the callbacks have run.
+
+use super::Worker;
+use crate::handle::{Claimer, Control, Refused, Slot};
+use crate::handler::Handler;
+use crate::{Error, ErrorCode, ReadBuffer, SendBuffer};
+
+impl<H: Handler> Worker<H> {
+    /// Which worker of the port this is.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What foreign threads have issued comes first: a call of theirs that has returned is never overtaken by one made here.
+    fn let_others_first(&self) {
+        if !self.mailbox().inbox.is_empty() {
+            self.take_inbox();
+        }
+    }
+
+    pub(crate) fn issue_recv(&self, slot: &'static Slot<H>, generation: u32) -> Result<(), Error> {
+        self.let_others_first();
+        slot.head.word.claim_recv(generation, Claimer::Local)?;
+        self.local(slot).machine.borrow_mut().issue_recv();
+        self.mark_dirty(slot.index());
+        Ok(())
+    }
+
+    pub(crate) fn issue_async_send(
+        &self,
+        slot: &'static Slot<H>,
+        generation: u32,
+        buffer: SendBuffer,
+        write: H::Write,
+    ) -> Result<(), Refused<H::Write>> {
+        self.let_others_first();
+        let limit = self.shared().options.max_queued_sends;
+        if let Some(node) = slot.issue_async_send(generation, buffer, write, limit, None)? {
+            self.local(slot).machine.borrow_mut().issue_send(node);
+        }
+        self.mark_dirty(slot.index());
+        Ok(())
+    }
+
+    pub(crate) fn issue_sync_send(
+        &self,
+        slot: &'static Slot<H>,
+        generation: u32,
+        buffer: SendBuffer,
+        write: H::Write,
+    ) -> Result<(), Refused<H::Write>> {
+        self.let_others_first();
+        if let Some(node) = slot.issue_sync_send(generation, buffer, write, None)? {
+            self.local(slot).machine.borrow_mut().issue_send(node);
+        }
+        self.mark_dirty(slot.index());
+        Ok(())
+    }
+
+    pub(crate) fn control(&self, slot: &'static Slot<H>, generation: u32, control: Control) -> Result<(), Error> {
+        self.let_others_first();
+        slot.head.word.claim_control(generation, control, Claimer::Local)?;
+        self.obey(slot);
+        Ok(())
+    }
+
+    pub(crate) fn lend(&self, slot: &'static Slot<H>, buffer: ReadBuffer) {
+        self.local(slot).machine.borrow_mut().lend(buffer);
+    }
+
+    /// Takes back what a callback of this socket has lent.
+    pub(crate) fn take_lent(&self, slot: &'static Slot<H>, generation: u32) -> Result<ReadBuffer, Error> {
+        if !slot.head.word.is_live(generation) {
+            return Err(ErrorCode::Closed.into());
+        }
+        let lent = self.local(slot).machine.borrow_mut().take_lent();
+        lent.ok_or(ErrorCode::NullPointer.into())
+    }
+}

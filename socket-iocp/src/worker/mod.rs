@@ -1,0 +1,332 @@
+//! One worker: the loop that waits, takes completions, drives the state machines, runs the callbacks and submits.
+//!
+//! # A turn
+//! 1. The inbox: what other threads issued goes into the state machines.
+//! 2. Callbacks of the sockets on the `ready` list. What they issue only marks its socket as `dirty`.
+//! 3. Dirty sockets: the state machines say what to do in the operating system, the backend queues it.
+//! 4. One wait, which submits all of it; then the completions go into the state machines, which makes sockets ready.
+//!
+//! So a callback never runs inside an issue call, many sends issued in a row leave in one call, and no `RefCell` here is
+//! borrowed while a callback runs, but the one of that socket's user state.
+
+mod accept;
+mod deliver;
+mod ending;
+mod issue;
+mod operate;
+
+pub(crate) use accept::{identity_of, tell_foreign_close};
+
+use crate::address::Address;
+use crate::buffer::BufferPool;
+use crate::handle::{Message, Slot, Slots, Token};
+use crate::handler::Handler;
+use crate::listener::{Accepting, Listener};
+use crate::lists::{LingerList, LingerPlace, List, Place};
+use crate::port::PortHandle;
+use crate::shared::Shared;
+use crate::socket::Machine;
+use crate::statistics::Counters;
+use crate::sys::{Backend, Key};
+use crate::{Error, RawSocket};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Rounds of callbacks and submissions before the operating system is asked again, while operations complete at once.
+const MAX_ROUNDS: usize = 16;
+/// The pause before recvs that found no memory for a buffer are tried again.
+const BUFFER_RETRY: Duration = Duration::from_millis(10);
+
+/// What a socket is, for as long as it lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Info {
+    pub(crate) raw: RawSocket,
+    pub(crate) local: Address,
+    pub(crate) remote: Address,
+}
+
+/// Where an accepted socket comes from, until its accept callback is given.
+pub(crate) struct Arrival<H: Handler> {
+    pub(crate) listener: Arc<Listener<H>>,
+    /// The worker that took it from the kernel.
+    pub(crate) origin: usize,
+}
+
+/// What a worker keeps of one of its sockets.
+pub(crate) struct Local<H: Handler> {
+    pub(crate) info: Info,
+    pub(crate) machine: RefCell<Machine<H::Write>>,
+    /// The user's state; `None` before the accept callback and after the farewell.
+    pub(crate) state: RefCell<Option<H::Socket>>,
+    pub(crate) arrival: RefCell<Option<Arrival<H>>>,
+    /// Ended, and only waiting to leave the dirty list.
+    gone: Cell<bool>,
+    ready: Place,
+    dirty: Place,
+    linger: LingerPlace,
+}
+
+impl<H: Handler> Local<H> {
+    pub(crate) fn new(info: Info, state: Option<H::Socket>, arrival: Option<Arrival<H>>) -> Local<H> {
+        Local {
+            info,
+            machine: RefCell::new(Machine::new(arrival.is_some())),
+            state: RefCell::new(state),
+            arrival: RefCell::new(arrival),
+            gone: Cell::new(false),
+            ready: Place::new(),
+            dirty: Place::new(),
+            linger: LingerPlace::new(),
+        }
+    }
+
+    /// The content of a slot in which nobody lives.
+    pub(crate) fn vacant() -> Local<H> {
+        Local::new(Info { raw: -1, local: Address::Other, remote: Address::Other }, None, None)
+    }
+}
+
+/// A worker's own data. It runs on its thread, or in `run` of a port that its caller drives.
+pub(crate) struct Worker<H: Handler> {
+    token: Token,
+    index: usize,
+    port: PortHandle<H>,
+    backend: RefCell<Backend>,
+    pool: RefCell<BufferPool>,
+    ready: List,
+    dirty: List,
+    lingering: LingerList,
+    accepting: RefCell<Vec<Accepting<H>>>,
+    next_listener_key: Cell<u32>,
+    /// A listener of this worker may start another accept.
+    accepts_due: Cell<bool>,
+    /// When to try the recvs again that found no buffer.
+    buffers_retry_at: Cell<Option<Duration>>,
+    /// The port's deletion has been carried to the sockets.
+    winding_up: Cell<bool>,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    GoOn,
+    /// The port is deleted and this worker has nothing left.
+    Over,
+}
+
+impl<H: Handler> Worker<H> {
+    pub(crate) fn new(
+        token: Token,
+        index: usize,
+        port: PortHandle<H>,
+        backend: Backend,
+        pool: BufferPool,
+    ) -> Worker<H> {
+        let lingering = LingerList::new(port.shared().options.linger);
+        Worker {
+            token,
+            index,
+            port,
+            backend: RefCell::new(backend),
+            pool: RefCell::new(pool),
+            ready: List::new(),
+            dirty: List::new(),
+            lingering,
+            accepting: RefCell::new(Vec::new()),
+            next_listener_key: Cell::new(0),
+            accepts_due: Cell::new(false),
+            buffers_retry_at: Cell::new(None),
+            winding_up: Cell::new(false),
+        }
+    }
+
+    fn shared(&self) -> &Shared<H> {
+        self.port.shared()
+    }
+
+    fn slots(&self) -> &Slots<H> {
+        &self.shared().workers[self.index].slots
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.shared().workers[self.index].counters
+    }
+
+    fn mailbox(&self) -> &crate::handle::Mailbox {
+        &self.shared().workers[self.index].mailbox
+    }
+
+    fn local(&self, slot: &'static Slot<H>) -> &Local<H> {
+        slot.local.get(&self.token)
+    }
+
+    fn local_at(&self, index: u32) -> &Local<H> {
+        self.local(self.slots().at(index))
+    }
+
+    fn key(slot: &Slot<H>) -> Key {
+        Key { index: slot.index(), generation: slot.head.word.generation() }
+    }
+
+    /// The worker's clock.
+    fn now(&self) -> Duration {
+        self.backend.borrow().now()
+    }
+
+    fn mark_dirty(&self, index: u32) {
+        self.dirty.push(index, |index| &self.local_at(index).dirty);
+    }
+
+    fn mark_ready(&self, index: u32) {
+        self.ready.push(index, |index| &self.local_at(index).ready);
+    }
+
+    /// The loop of a worker thread, until the port is deleted and everything is reported.
+    pub(crate) fn run_thread(&self) {
+        if self.backend.borrow_mut().start().is_err() {
+            // The ring refused to be enabled: nothing can be served. The port goes; its calls answer `Closed`.
+            self.shared().begin_deletion();
+        }
+        self.shared().number.run_as(self, || while self.turn(None) == Turn::GoOn {});
+    }
+
+    /// One turn, waiting at most `timeout` (`None`: for ever) for something to do.
+    fn turn(&self, timeout: Option<Duration>) -> Turn {
+        self.rounds();
+        if self.shared().is_closing() && self.wind_up() {
+            return Turn::Over;
+        }
+        self.wait(timeout);
+        self.expire();
+        Turn::GoOn
+    }
+
+    /// Callbacks and submissions, while submissions complete at once. Returns the number of callbacks.
+    fn rounds(&self) -> usize {
+        let mut callbacks = 0;
+        for _ in 0..MAX_ROUNDS {
+            self.take_inbox();
+            self.see_to_listeners();
+            callbacks += self.deliver();
+            self.flush();
+            if self.ready.is_empty() {
+                break;
+            }
+        }
+        callbacks
+    }
+
+    /// Waits in the operating system, unless there is something to do already, and takes the completions.
+    fn wait(&self, timeout: Option<Duration>) {
+        let mut timeout = match (timeout, self.next_timer_in()) {
+            (Some(given), Some(own)) => Some(given.min(own)),
+            (given, own) => given.or(own),
+        };
+        let inbox = &self.mailbox().inbox;
+        if self.has_work() || !inbox.prepare_to_sleep() || self.has_news() {
+            timeout = Some(Duration::ZERO);
+        }
+        self.counters().waits.add(1);
+        // An error here is a refusal of memory or a signal: the completions that are there can be taken all the same.
+        let _ = self.backend.borrow_mut().wait(timeout, &mut self.pool.borrow_mut());
+        inbox.awake();
+        self.reap();
+    }
+
+    fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.dirty.is_empty() || self.accepts_due.get()
+    }
+
+    /// What others may have written that the worker has not looked at.
+    fn has_news(&self) -> bool {
+        self.mailbox().has_listener_news() || self.shared().is_closing() && !self.winding_up.get()
+    }
+
+    fn next_timer_in(&self) -> Option<Duration> {
+        let pause = self.accepting.borrow().iter().filter_map(Accepting::paused_until).min();
+        let at = [pause, self.buffers_retry_at.get()].into_iter().flatten().min();
+        if at.is_none() && self.lingering.is_empty() {
+            return None;
+        }
+        let now = self.now();
+        let linger = self.lingering.next_in(now, |index| &self.local_at(index).linger);
+        [linger, at.map(|at| at.saturating_sub(now))].into_iter().flatten().min()
+    }
+
+    /// Looks at the timers that have run out.
+    fn expire(&self) {
+        let place = |index| &self.local_at(index).linger;
+        while !self.lingering.is_empty()
+            && let Some(index) = self.lingering.pop_expired(self.now(), place)
+        {
+            self.local_at(index).machine.borrow_mut().linger_ended();
+            self.seal(self.slots().at(index));
+            self.mark_dirty(index);
+        }
+        if self.buffers_retry_at.get().is_some_and(|at| at <= self.now()) {
+            self.buffers_retry_at.set(None);
+            for index in self.slots().live_indices() {
+                if self.local_at(index).machine.borrow().wants_recv() {
+                    self.mark_dirty(index);
+                }
+            }
+        }
+        self.resume_paused();
+    }
+
+    /// Takes what other threads have issued into the state machines.
+    fn take_inbox(&self) {
+        for message in self.mailbox().inbox.take::<H::Write>() {
+            match message {
+                Message::Send(node) => {
+                    let slot = self.slots().at(node.index());
+                    slot.head.word.arrived();
+                    self.local(slot).machine.borrow_mut().issue_send(node);
+                    self.mark_dirty(slot.index());
+                }
+                Message::Recv(index) => {
+                    let slot = self.slots().at(index);
+                    slot.head.word.arrived();
+                    self.local(slot).machine.borrow_mut().issue_recv();
+                    self.mark_dirty(index);
+                }
+                Message::Control(index) => {
+                    let slot = self.slots().at(index);
+                    slot.head.word.control_arrived();
+                    self.obey(slot);
+                }
+                Message::Accepted(index) => {
+                    let slot = self.slots().at(index);
+                    slot.accepted_arrived();
+                    slot.head.word.arrived();
+                    self.mark_ready(index);
+                }
+            }
+        }
+    }
+
+    /// Does one run of a port that its caller drives: callbacks that are due already, or a wait of at most `timeout` and
+    /// then the callbacks of what it found. The pollable descriptor is armed when it returns.
+    pub(crate) fn run_driven(&self, timeout: Option<Duration>) -> Turn {
+        let run = || {
+            let callbacks = self.rounds();
+            if self.shared().is_closing() && self.wind_up() {
+                return Turn::Over;
+            }
+            self.wait(if callbacks == 0 { timeout } else { Some(Duration::ZERO) });
+            self.expire();
+            self.rounds();
+            if self.shared().is_closing() && self.wind_up() { Turn::Over } else { Turn::GoOn }
+        };
+        let turn = self.shared().number.run_as(self, run);
+        let idle = !self.has_work() && self.mailbox().inbox.prepare_to_sleep() && !self.has_news();
+        let after = if idle { self.next_timer_in() } else { Some(Duration::ZERO) };
+        self.backend.borrow_mut().set_deadline(after);
+        turn
+    }
+
+    pub(crate) fn start_driven(&self) -> Result<(), Error> {
+        self.backend.borrow_mut().start()
+    }
+}

@@ -1,0 +1,209 @@
+//! Between the state machines and the backend: submissions one way, completions the other.
+
+use super::{BUFFER_RETRY, Worker};
+use crate::handle::Slot;
+use crate::handler::Handler;
+use crate::socket::{Close, Step};
+use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, Submitted};
+use crate::{ErrorCode, ReadBuffer};
+
+impl<H: Handler> Worker<H> {
+    /// Sees to every socket that is dirty now; one that becomes dirty meanwhile waits for the next turn.
+    pub(super) fn flush(&self) {
+        for _ in 0..self.dirty.len() {
+            let Some(index) = self.dirty.pop(|index| &self.local_at(index).dirty) else { break };
+            let slot = self.slots().at(index);
+            if self.local(slot).gone.get() {
+                self.release(slot);
+            } else {
+                self.pump(slot);
+            }
+        }
+    }
+
+    /// Does what the state machine says until it has nothing more.
+    fn pump(&self, slot: &'static Slot<H>) {
+        let local = self.local(slot);
+        loop {
+            let step = local.machine.borrow_mut().next_step(slot.head.word.in_transit());
+            let Some(step) = step else { break };
+            match step {
+                Step::StartSend => self.start_send(slot),
+                Step::StartRecv => {
+                    self.start_recv(slot);
+                    // One at a time: a peer whose input is discarded as fast as it comes must not keep the worker.
+                    break;
+                }
+                Step::CancelRecv => self.cancel(slot, Direction::Recv),
+                Step::CancelSend => self.cancel(slot, Direction::Send),
+                Step::ShutdownSend => self.shared().net.shutdown_send(local.info.raw),
+            }
+        }
+        if local.machine.borrow().has_event() {
+            self.mark_ready(slot.index());
+        }
+    }
+
+    fn start_send(&self, slot: &'static Slot<H>) {
+        let local = self.local(slot);
+        let submitted = {
+            let mut machine = local.machine.borrow_mut();
+            let (io, slices) = machine.start_send();
+            let mut backend = self.backend.borrow_mut();
+            backend.send(io, Worker::key(slot), local.info.raw, slices)
+        };
+        if let Submitted::Done(result) = submitted {
+            self.send_ended(slot, result);
+        }
+    }
+
+    fn start_recv(&self, slot: &'static Slot<H>) {
+        let local = self.local(slot);
+        let submitted = {
+            let mut machine = local.machine.borrow_mut();
+            let mut backend = self.backend.borrow_mut();
+            backend.recv(&mut machine.io, Worker::key(slot), local.info.raw, &mut self.pool.borrow_mut())
+        };
+        if let Submitted::Done(result) = submitted {
+            let starved = self.recv_ended(slot, result);
+            self.try_recv_again(slot, starved);
+        }
+    }
+
+    /// After a recv that ended without a callback (discarded, interrupted, no buffer): the next one, now or when there is
+    /// memory.
+    fn try_recv_again(&self, slot: &'static Slot<H>, starved: bool) {
+        if !starved || self.pool.borrow_mut().can_supply() {
+            if self.local(slot).machine.borrow().wants_recv() {
+                self.mark_dirty(slot.index());
+            }
+        } else if self.buffers_retry_at.get().is_none() {
+            self.buffers_retry_at.set(Some(self.now() + BUFFER_RETRY));
+        }
+    }
+
+    fn cancel(&self, slot: &'static Slot<H>, direction: Direction) {
+        let local = self.local(slot);
+        let outcome = {
+            let mut machine = local.machine.borrow_mut();
+            self.backend.borrow_mut().cancel(&mut machine.io, Worker::key(slot), local.info.raw, direction)
+        };
+        match (outcome, direction) {
+            (CancelOutcome::Requested, _) => {}
+            (CancelOutcome::Done, Direction::Recv) => drop(self.recv_ended(slot, Err(Failure::Cancelled))),
+            (CancelOutcome::Done, Direction::Send) => self.send_ended(slot, Err(Failure::Cancelled)),
+        }
+    }
+
+    /// Tells the state machine; true if the recv found no buffer.
+    fn recv_ended(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> bool {
+        let failure = result.as_ref().err().copied();
+        self.note_foreign_close(slot, failure);
+        self.local(slot).machine.borrow_mut().recv_ended(result);
+        if matches!(failure, Some(Failure::Os(_))) {
+            self.seal(slot);
+        }
+        let starved = failure == Some(Failure::NoBuffer);
+        self.counters().buffer_shortages.add(u64::from(starved));
+        starved
+    }
+
+    fn send_ended(&self, slot: &'static Slot<H>, result: Result<usize, Failure>) {
+        let failure = result.as_ref().err().copied();
+        self.note_foreign_close(slot, failure);
+        self.local(slot).machine.borrow_mut().send_ended(result);
+        if matches!(failure, Some(Failure::Os(_))) {
+            self.seal(slot);
+        }
+    }
+
+    /// The number is no open socket any more: only the caller can have closed it.
+    fn note_foreign_close(&self, slot: &'static Slot<H>, failure: Option<Failure>) {
+        if let Some(Failure::Os(libc::EBADF | libc::ENOTSOCK)) = failure {
+            self.local(slot).machine.borrow_mut().end_foreign();
+        }
+    }
+
+    /// Tells the word that the socket is ending, if it is: no claim is granted from here on.
+    pub(super) fn seal(&self, slot: &'static Slot<H>) {
+        let machine = self.local(slot).machine.borrow();
+        if machine.is_ending() {
+            slot.head.word.end();
+        }
+    }
+
+    /// Carries out what stands in the word.
+    pub(super) fn obey(&self, slot: &'static Slot<H>) {
+        let requests = slot.head.word.requests();
+        let local = self.local(slot);
+        {
+            let mut machine = local.machine.borrow_mut();
+            if requests.foreign {
+                machine.end_foreign();
+            } else if requests.abort {
+                machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+            } else if requests.remove {
+                machine.end(None, Close::HandBack);
+            } else if requests.close && machine.close() {
+                self.lingering.push(slot.index(), self.now(), |index| &self.local_at(index).linger);
+            }
+            if requests.shutdown {
+                machine.shutdown_send();
+            }
+        }
+        self.seal(slot);
+        self.mark_dirty(slot.index());
+    }
+
+    /// Takes the completions that the wait found.
+    pub(super) fn reap(&self) {
+        let mut count = 0;
+        loop {
+            let next = self.backend.borrow_mut().next(&mut self.pool.borrow_mut());
+            let Some(completion) = next else { break };
+            count += 1;
+            self.take(completion);
+        }
+        self.counters().completions.add(count);
+    }
+
+    fn take(&self, completion: Completion) {
+        match completion {
+            Completion::Recv { key, result } => {
+                let Some(slot) = self.slot_of(key) else { return };
+                let starved = self.recv_ended(slot, result);
+                self.try_recv_again(slot, starved);
+                self.settle(slot);
+            }
+            Completion::Send { key, result } => {
+                let Some(slot) = self.slot_of(key) else { return };
+                self.send_ended(slot, result);
+                self.settle(slot);
+            }
+            Completion::Ready { key, readable, writable } => {
+                let Some(slot) = self.slot_of(key) else { return };
+                self.local(slot).machine.borrow_mut().ready(readable, writable);
+                self.mark_dirty(slot.index());
+            }
+            Completion::Accept { listener, result } => self.accept_completed(listener, result),
+            Completion::AcceptReady { listener } => self.accept_ready(listener),
+            Completion::Woken => {}
+        }
+    }
+
+    /// The slot of a key, unless the key is of an earlier socket there.
+    fn slot_of(&self, key: Key) -> Option<&'static Slot<H>> {
+        let slot = self.slots().at(key.index);
+        slot.head.word.is_live(key.generation).then_some(slot)
+    }
+
+    /// After a completion: its callbacks first, which see to the socket's next step too; else that step.
+    fn settle(&self, slot: &'static Slot<H>) {
+        let machine = self.local(slot).machine.borrow();
+        if machine.has_event() {
+            self.mark_ready(slot.index());
+        } else if !machine.wants_recv() {
+            self.mark_dirty(slot.index());
+        }
+    }
+}
