@@ -1,6 +1,7 @@
 //! Completion ports for sockets, everywhere.
 
 #![doc = include_str!("../README.md")]
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks, missing_docs)]
 
 mod address;
 mod buffer;

@@ -58,17 +58,16 @@ pub(crate) fn open<H: Handler>(handler: H, options: Options) -> Result<Arc<Share
 
 /// Applies the environment, which overrides backend and worker count for the process.
 fn overridden(options: &mut Options) -> Result<(), Error> {
-    if options.backend != Some(BackendKind::Sim) {
-        if let Some(name) = variable("SOCKET_IOCP_BACKEND") {
-            let kind = BackendKind::from_name(&name).ok_or(ErrorCode::BackendUnavailable)?;
-            options.backend = Some(kind);
-        }
+    if options.backend != Some(BackendKind::Sim)
+        && let Some(name) = variable("SOCKET_IOCP_BACKEND")
+    {
+        options.backend = Some(BackendKind::from_name(&name).ok_or(ErrorCode::BackendUnavailable)?);
     }
-    if options.threads != Some(0) {
-        if let Some(count) = variable("SOCKET_IOCP_THREADS") {
-            let count = count.parse().ok().filter(|count| *count != 0).ok_or(ErrorCode::InvalidArgument)?;
-            options.threads = Some(count);
-        }
+    if options.threads != Some(0)
+        && let Some(count) = variable("SOCKET_IOCP_THREADS")
+    {
+        let count = count.parse().ok().filter(|count| *count != 0).ok_or(ErrorCode::InvalidArgument)?;
+        options.threads = Some(count);
     }
     Ok(())
 }

@@ -25,7 +25,8 @@ enum TaskWork {
     /// At the worker's next system call, without an interrupt for it: `COOP_TASKRUN`, Linux 5.19.
     Cooperative,
     /// Whenever it can, with an interrupt. A driven port needs this: the thread that submitted may be far from any
-    /// system call, or gone, when another waits.
+    /// system call, or gone, when another waits. A system call in which that thread sleeps is interrupted as by a
+    /// signal: most go on by themselves, but an `epoll_wait` ends with EINTR.
     Interrupting,
 }
 

@@ -172,6 +172,11 @@ impl Backend {
     }
 
     /// No descriptor: the network has no call into a kernel that could make one readable.
+    /// The network's clock.
+    pub(crate) fn now(&self) -> Duration {
+        self.network.now()
+    }
+
     pub(crate) fn pollable(&self) -> Option<RawSocket> {
         None
     }

@@ -59,10 +59,10 @@ fn the_os_error_stands_behind_the_portable_one() {
 
 #[test]
 fn a_listener_is_listening_and_nothing_else() {
-    let directory = std::env::temp_dir().join(format!("socket-iocp-unix-{}", std::process::id()));
+    let name = std::env::temp_dir().join(format!("socket-iocp-unix-{}", std::process::id()));
     let tcp = TcpListener::bind("[::1]:0").or_else(|_| TcpListener::bind("127.0.0.1:0")).expect("a listener");
-    let unix = UnixListener::bind(&directory).expect("a listener");
-    std::fs::remove_file(&directory).expect("its name");
+    let unix = UnixListener::bind(&name).expect("a listener");
+    std::fs::remove_file(&name).expect("the name of a listener");
     for socket in [tcp.as_raw_fd(), unix.as_raw_fd()] {
         assert_eq!(check_listening(socket), Ok(()));
         assert_eq!(code(check_connected(socket)), ErrorCode::Listening);

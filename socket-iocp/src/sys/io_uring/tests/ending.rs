@@ -149,25 +149,3 @@ fn rings_come_and_go_on_one_thread() {
     }
     assert!(rigs.iter().any(|rig| !rig.backend.ring.is_registered()));
 }
-#[test]
-fn zz_time() {
-    for n in [500, 1000, 2000, 4000, 8000] {
-        let mut rig = Rig::new();
-        let listener = listener();
-        for _ in 0..n {
-            rig.accept(LISTENER, &listener);
-        }
-        rig.assert_quiet();
-        let t = std::time::Instant::now();
-        let r = rig
-            .backend
-            .ring
-            .submitter()
-            .register_sync_cancel(Some(io_uring::types::Timespec::new().sec(1)), io_uring::types::CancelBuilder::any());
-        let a = t.elapsed();
-        let q = rig.backend.quiesce();
-        let b = t.elapsed();
-        drop(rig);
-        println!("{n} sync {a:?} {r:?} quiesce {q} {b:?} drop {:?}", t.elapsed());
-    }
-}

@@ -1,0 +1,1 @@
+//! The tests are in `tests/`; this crate is only their home.
