@@ -353,3 +353,6 @@ impl<W> Machine<W> {
         (self.reason.map_or(Ok(()), Err), self.close)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What the tests share: a lab for each backend, clients, and a handler that writes everything down.
 
+#![cfg(feature = "sim")]
+
 mod client;
 mod lab;
 mod probe;

@@ -1,0 +1,281 @@
+//! The rules of the contract, on the state machine alone.
+
+use super::*;
+use crate::buffer::BufferPool;
+
+type Under = Machine<u32>;
+
+fn bytes(text: &[u8]) -> ReadBuffer {
+    let mut pool = BufferPool::new(64);
+    let block = pool.take().expect("memory");
+    let mut buffer = pool.filled(block, text.len());
+    buffer.copy_from_slice(text);
+    buffer
+}
+
+fn send(machine: &mut Under, text: &'static [u8], write: u32) {
+    machine.issue_send(NodeRef::allocate(0, text.into(), write).expect("memory"));
+}
+
+/// Steps until there is none, with nothing in transit. Starting a send hands its slices over.
+fn steps(machine: &mut Under) -> Vec<Step> {
+    steps_in_transit(machine, false)
+}
+
+fn steps_in_transit(machine: &mut Under, in_transit: bool) -> Vec<Step> {
+    std::iter::from_fn(|| {
+        let step = machine.next_step(in_transit)?;
+        if step == Step::StartSend {
+            assert_ne!(machine.start_send().1.count(), 0);
+        }
+        Some(step)
+    })
+    .collect()
+}
+
+/// The callbacks that are due, as text.
+fn events(machine: &mut Under) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some(event) = machine.next_event() {
+        all.push(match event {
+            Event::Accept => "accept".into(),
+            Event::Recv(buffer) => format!("recv {}", String::from_utf8_lossy(&buffer)),
+            Event::Sent(node) => {
+                let send = node.finish();
+                format!("sent {} {} {:?}", send.write, send.sent, send.result.map_err(|error| error.code()))
+            }
+            Event::Farewell => {
+                let (reason, close) = machine.ending();
+                all.push(format!("farewell {:?} {close:?}", reason.map_err(|error| error.code())));
+                break;
+            }
+        });
+    }
+    all
+}
+
+const RESET: Failure = Failure::Os(libc::ECONNRESET);
+
+#[test]
+fn one_recv_gives_one_callback() {
+    let mut machine = Under::new(false);
+    assert_eq!(steps(&mut machine), []);
+    machine.issue_recv();
+    assert_eq!(steps(&mut machine), [Step::StartRecv]);
+    machine.recv_ended(Ok(bytes(b"abc")));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["recv abc"]);
+    assert_eq!(steps(&mut machine), []);
+}
+
+#[test]
+fn an_operation_without_effect_is_started_again() {
+    let mut machine = Under::new(false);
+    machine.issue_recv();
+    send(&mut machine, b"x", 1);
+    assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
+    machine.ready(true, false);
+    assert_eq!(steps(&mut machine), [Step::StartRecv]);
+    machine.ready(false, true);
+    assert_eq!(steps(&mut machine), [Step::StartSend]);
+    machine.recv_ended(Err(Failure::NoBuffer));
+    assert!(machine.wants_recv());
+    assert_eq!(events(&mut machine), Vec::<String>::new());
+}
+
+#[test]
+fn events_keep_their_order() {
+    let mut machine = Under::new(false);
+    machine.issue_recv();
+    send(&mut machine, b"a", 1);
+    steps(&mut machine);
+    machine.send_ended(Ok(1));
+    machine.recv_ended(Ok(bytes(b"r")));
+    send(&mut machine, b"b", 2);
+    steps(&mut machine);
+    machine.send_ended(Ok(1));
+    assert_eq!(events(&mut machine), ["sent 1 1 Ok(())", "recv r", "sent 2 1 Ok(())"]);
+}
+
+#[test]
+fn an_accept_comes_before_everything() {
+    let mut machine = Under::new(true);
+    machine.issue_recv();
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["accept"]);
+    assert_eq!(steps(&mut machine), [Step::StartRecv]);
+}
+
+#[test]
+fn a_shutdown_waits_for_what_is_queued_or_on_its_way() {
+    let mut machine = Under::new(false);
+    send(&mut machine, b"ab", 1);
+    machine.shutdown_send();
+    assert_eq!(steps(&mut machine), [Step::StartSend]);
+    machine.send_ended(Ok(2));
+    assert_eq!(steps_in_transit(&mut machine, true), []);
+    assert_eq!(steps(&mut machine), [Step::ShutdownSend]);
+    machine.issue_recv();
+    assert_eq!(steps(&mut machine), [Step::StartRecv]);
+}
+
+#[test]
+fn a_close_sends_then_fins_then_discards_up_to_the_peers_fin() {
+    let mut machine = Under::new(false);
+    machine.issue_recv();
+    send(&mut machine, b"ab", 1);
+    assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
+    assert!(machine.close() && !machine.close());
+    machine.recv_ended(Ok(bytes(b"unread")));
+    assert_eq!(steps(&mut machine), [Step::StartRecv]);
+    machine.send_ended(Ok(2));
+    assert_eq!(steps(&mut machine), [Step::ShutdownSend]);
+    assert_eq!(events(&mut machine), ["sent 1 2 Ok(())"]);
+    machine.recv_ended(Ok(ReadBuffer::empty()));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["farewell Ok(()) Background"]);
+}
+
+#[test]
+fn a_close_after_the_peers_fin_reads_no_more() {
+    let mut machine = Under::new(false);
+    machine.issue_recv();
+    steps(&mut machine);
+    machine.recv_ended(Ok(ReadBuffer::empty()));
+    machine.close();
+    assert_eq!(steps(&mut machine), [Step::ShutdownSend]);
+    assert_eq!(events(&mut machine), ["recv ", "farewell Ok(()) Background"]);
+}
+
+#[test]
+fn what_was_received_before_a_close_is_reported() {
+    let mut machine = Under::new(false);
+    machine.issue_recv();
+    steps(&mut machine);
+    machine.recv_ended(Ok(bytes(b"kept")));
+    machine.close();
+    assert_eq!(events(&mut machine), ["recv kept"]);
+    assert_eq!(steps(&mut machine), [Step::ShutdownSend, Step::StartRecv]);
+}
+
+#[test]
+fn the_linger_limit_cancels_what_is_unsent() {
+    let mut machine = Under::new(false);
+    send(&mut machine, b"ab", 1);
+    send(&mut machine, b"cd", 2);
+    steps(&mut machine);
+    machine.close();
+    steps(&mut machine);
+    machine.linger_ended();
+    assert_eq!(steps(&mut machine), [Step::CancelRecv, Step::CancelSend]);
+    machine.recv_ended(Err(Failure::Cancelled));
+    machine.send_ended(Ok(3));
+    assert_eq!(steps(&mut machine), []);
+    let last = "farewell Err(TimedOut) Reset";
+    assert_eq!(events(&mut machine), ["sent 1 2 Ok(())", "sent 2 1 Err(Cancelled)", last]);
+}
+
+#[test]
+fn an_abort_cancels_and_waits_for_the_kernel() {
+    let mut machine = Under::new(false);
+    machine.issue_recv();
+    send(&mut machine, b"ab", 1);
+    steps(&mut machine);
+    machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+    assert_eq!(steps(&mut machine), [Step::CancelRecv, Step::CancelSend]);
+    machine.send_ended(Err(Failure::Cancelled));
+    assert_eq!((steps(&mut machine), events(&mut machine)), (vec![], vec![]));
+    machine.recv_ended(Err(Failure::Again));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["sent 1 0 Err(Cancelled)", "farewell Err(Cancelled) Reset"]);
+}
+
+#[test]
+fn an_abort_overrides_a_close() {
+    let mut machine = Under::new(false);
+    machine.close();
+    steps(&mut machine);
+    machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+    assert_eq!(steps(&mut machine), [Step::CancelRecv]);
+    machine.recv_ended(Err(Failure::Cancelled));
+    steps(&mut machine);
+    assert_eq!(events(&mut machine), ["farewell Err(Cancelled) Reset"]);
+}
+
+#[test]
+fn a_recv_that_beat_the_cancel_is_reported_before_the_farewell() {
+    let mut machine = Under::new(false);
+    machine.issue_recv();
+    steps(&mut machine);
+    machine.end(None, Close::HandBack);
+    steps(&mut machine);
+    machine.recv_ended(Ok(bytes(b"last")));
+    steps(&mut machine);
+    assert_eq!(events(&mut machine), ["recv last", "farewell Ok(()) HandBack"]);
+}
+
+#[test]
+fn a_farewell_waits_for_claims_in_transit() {
+    let mut machine = Under::new(false);
+    machine.end(None, Close::HandBack);
+    assert_eq!(steps_in_transit(&mut machine, true), []);
+    assert_eq!(events(&mut machine), Vec::<String>::new());
+    send(&mut machine, b"late", 9);
+    machine.issue_recv();
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["sent 9 0 Err(Cancelled)", "farewell Ok(()) HandBack"]);
+}
+
+#[test]
+fn a_failed_recv_ends_the_socket() {
+    let mut machine = Under::new(false);
+    machine.issue_recv();
+    send(&mut machine, b"ab", 1);
+    steps(&mut machine);
+    machine.recv_ended(Err(RESET));
+    assert_eq!(steps(&mut machine), [Step::CancelSend]);
+    machine.send_ended(Err(Failure::Os(libc::EPIPE)));
+    steps(&mut machine);
+    assert_eq!(events(&mut machine), ["sent 1 0 Err(Cancelled)", "farewell Err(Reset) Background"]);
+}
+
+#[test]
+fn a_failed_send_names_its_cause() {
+    let mut machine = Under::new(false);
+    send(&mut machine, b"ab", 1);
+    send(&mut machine, b"cd", 2);
+    steps(&mut machine);
+    machine.send_ended(Err(RESET));
+    steps(&mut machine);
+    let farewell = "farewell Err(Reset) Background";
+    assert_eq!(events(&mut machine), ["sent 1 0 Err(Reset)", "sent 2 0 Err(Cancelled)", farewell]);
+}
+
+#[test]
+fn a_foreign_close_overrides_how_the_descriptor_ends() {
+    let mut machine = Under::new(false);
+    machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+    machine.end_foreign();
+    steps(&mut machine);
+    assert_eq!(events(&mut machine), ["farewell Err(Cancelled) Never"]);
+}
+
+#[test]
+fn what_is_lent_stays_until_the_next_recv() {
+    let mut machine = Under::new(false);
+    machine.lend(bytes(b"lent"));
+    assert_eq!(machine.take_lent().as_deref(), Some(&b"lent"[..]));
+    machine.lend(bytes(b"lent"));
+    machine.issue_recv();
+    assert!(machine.take_lent().is_none());
+    steps(&mut machine);
+    machine.recv_ended(Ok(bytes(b"new")));
+    assert!(machine.take_lent().is_none());
+    assert_eq!(events(&mut machine), ["recv new"]);
+}
+
+#[test]
+#[should_panic(expected = "completion of no recv")]
+fn a_completion_of_no_recv_asserts() {
+    Under::new(false).recv_ended(Err(Failure::Again));
+}
