@@ -433,6 +433,7 @@ impl<H: Handler> PortHandle<H> {
 
     /// The one descriptor of a port made with `threads(0)`: readable when [`run`](PortHandle::run) has something to
     /// do. For a foreign event loop; poll it for reading, never read it or close it. It is the port's until it is deleted.
+    /// On io_uring a poll may return `EINTR` when there is something to do: poll again, as poll(2) asks of every caller.
     ///
     /// Errors: `WrongContext` (the port has threads of its own), `Unsupported` (the backend has none), `Closed`.
     pub fn pollable(&self) -> Result<RawSocket, Error> {

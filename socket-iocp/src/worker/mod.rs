@@ -320,13 +320,22 @@ impl<H: Handler> Worker<H> {
             if self.shared().is_closing() && self.wind_up() { Turn::Over } else { Turn::GoOn }
         };
         let turn = self.shared().number.run_as(self, run);
-        let idle = !self.has_work() && self.mailbox().inbox.prepare_to_sleep() && !self.has_news();
-        let after = if idle { self.next_timer_in() } else { Some(Duration::ZERO) };
-        self.backend.borrow_mut().set_deadline(after);
+        self.park();
         turn
     }
 
+    /// Leaves a driven port to its caller's own poll: the pollable descriptor becomes readable when there is something to do.
+    fn park(&self) {
+        let idle = !self.has_work() && self.mailbox().inbox.prepare_to_sleep() && !self.has_news();
+        let after = if idle { self.next_timer_in() } else { Some(Duration::ZERO) };
+        self.backend.borrow_mut().set_deadline(after);
+    }
+
+    /// Makes a driven port ready for its caller's poll, which may come before the first run.
     pub(crate) fn start_driven(&self) -> Result<(), Error> {
-        self.backend.borrow_mut().start()
+        self.backend.borrow_mut().start()?;
+        self.wait(Some(Duration::ZERO));
+        self.park();
+        Ok(())
     }
 }
