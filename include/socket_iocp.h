@@ -31,7 +31,7 @@
  *   SOCKET_IOCP_E_NULL_POINTER   a pointer that is needed is NULL (every pointer is, unless it says otherwise)
  *   SOCKET_IOCP_E_BAD_HANDLE     the port or socket handle never was one
  *   SOCKET_IOCP_E_CLOSED         the port has been deleted or is being deleted; the socket has ended or is ending; or
- *                                this is a forked child of the process that made the port
+ *                                this is a forked child
  *   SOCKET_IOCP_E_WRONG_PORT     the socket is alive, in another port
  *   SOCKET_IOCP_E_NO_MEMORY      memory was refused
  *   SOCKET_IOCP_E_PANIC          a defect of the library was caught at its border
@@ -47,8 +47,8 @@
  *    events: state that only they touch needs no lock. Callbacks of different sockets run in parallel; those of one listen
  *    socket may, too, since each accept callback runs on the accepted socket's worker.
  * 4. A callback that blocks delays the sockets of its own worker, and no others.
- * 5. In a forked child every call on a port of the parent is SOCKET_IOCP_E_CLOSED and socket_iocp_delete() does nothing; the
- *    child may make ports of its own. Every descriptor of the library is close-on-exec, its threads block all signals, and
+ * 5. In a forked child of a process that has made a port every call is SOCKET_IOCP_E_CLOSED (socket_iocp_new(), too) and
+ *    socket_iocp_delete() does nothing. Every descriptor of the library is close-on-exec, its threads block all signals, and
  *    nothing that it does raises SIGPIPE.
  *
  *
@@ -211,8 +211,8 @@ enum socket_iocp_error {
  *   error_callback_function: the socket's farewell, see ENDINGS. socket_iocp_result() tells why: status 0 after close or remove,
  *   SOCKET_IOCP_E_CANCELLED after abort or delete, else the cause.
  *
- * Errors: SOCKET_IOCP_E_NULL_POINTER (a callback, too), SOCKET_IOCP_E_BUFFER_SIZE, SOCKET_IOCP_E_INVALID_ARGUMENT (an
- * environment variable has a wrong value), SOCKET_IOCP_E_BACKEND_UNAVAILABLE (SOCKET_IOCP_BACKEND names one that is not to be
+ * Errors: SOCKET_IOCP_E_NULL_POINTER (a callback, too), SOCKET_IOCP_E_BUFFER_SIZE, SOCKET_IOCP_E_INVALID_ARGUMENT
+ * (SOCKET_IOCP_THREADS has a wrong value), SOCKET_IOCP_E_BACKEND_UNAVAILABLE (SOCKET_IOCP_BACKEND names none that is to be
  * had), SOCKET_IOCP_E_NO_DESCRIPTORS, SOCKET_IOCP_E_LIMIT (65,520 ports at once; 240 on 32-bit systems),
  * SOCKET_IOCP_E_NO_MEMORY, SOCKET_IOCP_E_OS (a thread was refused).
  *
@@ -226,7 +226,8 @@ int socket_iocp_new( void **socket_iocp_state, size_t read_buffer_size, void (*a
 /*
  * Deletes a port: refuses new work, aborts every socket, delivers every completion and every farewell, joins the workers,
  * frees everything, and returns when all that is done and every call that was under way on the port has left it. A call
- * that comes later is SOCKET_IOCP_E_CLOSED. Listen sockets are closed. Buffers that were taken stay valid.
+ * that comes later is SOCKET_IOCP_E_CLOSED; one that is made meanwhile, in a callback of the port, may still be accepted, and is
+ * then reported like any other. Listen sockets are closed. Buffers that were taken stay valid.
  *
  * From inside a callback, of any port, it returns at once; the rest happens on the port's own threads. On a port without
  * threads it stops a socket_iocp_run() in progress and then runs the remaining callbacks itself.
@@ -241,7 +242,7 @@ void socket_iocp_delete( void *socket_iocp_state );
  * the port is deleted. The accept callback comes for each connection, with listen_user_state.
  *
  *   accept_socket_backlog, at least 1, bounds the connections that have been taken from the kernel and not yet been given to an
- *   accept callback; that many accepts are kept ready and topped up as they are used. It does not replace the backlog of
+ *   accept callback; that many accepts are kept ready (1,024 a worker at most) and topped up as they are used. It does not replace the backlog of
  *   listen(2), in which the kernel keeps connections before. socket_iocp_set_accept_backlog() changes it.
  *
  * A client that goes away before it is accepted and any shortage of descriptors or memory never end or spin a listener: it
@@ -283,8 +284,7 @@ int socket_iocp_issue_recv( void *socket_iocp_state, void *socket_iocp_socket_st
  *
  * Any length works. With number_bytes_to_write 0 nothing is sent, write_buffer may be NULL, and the send completes in its turn.
  *
- * Errors: SOCKET_IOCP_E_BUSY (a sync send is outstanding), SOCKET_IOCP_E_SHUTDOWN, SOCKET_IOCP_E_QUEUE_FULL
- * (max_queued_sends).
+ * Errors: SOCKET_IOCP_E_BUSY (a sync send is outstanding), SOCKET_IOCP_E_SHUTDOWN.
  *
  * See sendmsg(2), WSASend.
  */
@@ -307,7 +307,8 @@ int socket_iocp_issue_async_send( void *socket_iocp_state, void *socket_iocp_soc
 
 /*
  * Tells the handle of a connected socket in this port, or NULL if there is none (a listen socket has no handle) or the port
- * is not to be used. Works inside the accept callback. In a farewell the socket is not found any more.
+ * is not to be used. Works inside every callback of the socket, the accept callback included; what it tells in a farewell is
+ * dead already.
  */
 void *socket_iocp_find_socket( void *socket_iocp_state, SOCKET socket );
 
@@ -335,8 +336,8 @@ int socket_iocp_abort_socket( void *socket_iocp_state, void *socket_iocp_socket_
 
 /*
  * Takes a socket out of the port: cancels everything; from the start of its farewell, with status 0, the SOCKET is the caller's
- * again, open, with whatever the kernel still has in its buffers. A send reported as cancelled may have gone in part:
- * byte_count of socket_iocp_result() tells how far.
+ * again, open, with whatever the kernel still has in its buffers. A recv that got its bytes before the cancel reached it is
+ * still reported. A send reported as cancelled may have gone in part: byte_count of socket_iocp_result() tells how far.
  *
  * Errors: SOCKET_IOCP_E_CLOSED (it is ending already). On Windows a socket that was removed where the system cannot take the
  * association off it cannot be added again.
@@ -393,7 +394,7 @@ struct socket_iocp_completion {
     SOCKET socket;                         /* as in the callback's argument */
     void *socket_iocp_socket_state;        /* the socket's handle; dead in a farewell; NULL in a listen farewell */
     const struct sockaddr *local_address;  /* kept from the start, so that a reset does not lose it; valid until the */
-    const struct sockaddr *remote_address; /* callback returns; a Unix name may be empty; NULL in a listen farewell */
+    const struct sockaddr *remote_address; /* callback returns; NULL in a listen farewell and a Unix socket's farewell */
     uint64_t byte_count;                   /* bytes received, or sent: all of them, or those before a send failed */
 };
 
@@ -413,8 +414,8 @@ int socket_iocp_result( void *socket_iocp_state, struct socket_iocp_completion *
  * given, in *read_buffer. From now on the caller owns its read_buffer_size bytes, may write to them, send them on any
  * socket, hand them to any thread, and keep them even after the port is gone, until socket_iocp_release_buffer().
  *
- * To be called from a callback of this socket, or of another that has the same worker, after the recv callback was entered
- * and before the next recv is issued.
+ * To be called from a callback of this socket, or of another that has the same worker, after the recv callback was entered,
+ * before the next recv is issued and before the socket's farewell.
  *
  * Errors: SOCKET_IOCP_E_WRONG_CONTEXT (another thread than the socket's worker, or no callback is running),
  * SOCKET_IOCP_E_INVALID_ARGUMENT (the socket has no read buffer: none was received, it was taken already, or the next recv
@@ -426,8 +427,7 @@ int socket_iocp_take_buffer( void *socket_iocp_state, void *socket_iocp_socket_s
  * Gives a taken buffer back; its bytes must not be used any more, nor by a send that is outstanding. From any thread, also
  * when its port is gone.
  *
- * Errors: SOCKET_IOCP_E_BAD_HANDLE (not a taken buffer, or released already), SOCKET_IOCP_E_CLOSED (taken before a fork, in
- * the parent).
+ * Errors: SOCKET_IOCP_E_BAD_HANDLE (not a taken buffer, or released already).
  */
 int socket_iocp_release_buffer( void *read_buffer );
 
@@ -456,7 +456,8 @@ struct socket_iocp_options {
                                   SOCKET_IOCP_THREADS_NONE: none; the caller drives the port by socket_iocp_run() */
     uint32_t backend;          /* SOCKET_IOCP_BACKEND_...: this one or an error */
     uint32_t linger_ms;        /* the limit of socket_iocp_close_socket(), 1 to 86,400,000. Default: 5,000 */
-    uint32_t max_queued_sends; /* sends outstanding per socket; one more is SOCKET_IOCP_E_QUEUE_FULL. Default: no limit */
+    uint32_t max_queued_sends; /* sends outstanding per socket; an async send above is SOCKET_IOCP_E_QUEUE_FULL. Default: no
+                                  limit */
     size_t max_sockets;        /* connected sockets; an add above is SOCKET_IOCP_E_LIMIT, a connection above waits in the
                                   kernel's backlog. Default: no limit */
     size_t max_taken_buffers;  /* buffers taken at once. Default: 65,536 */
@@ -489,8 +490,8 @@ int socket_iocp_new_with_options( void **socket_iocp_state, size_t read_buffer_s
  * ever, 0: only looks), runs the callbacks that are due on this thread, and returns 0, also when nothing was to do. From any
  * thread, one at a time.
  *
- * Errors: SOCKET_IOCP_E_BUSY (another thread is inside), SOCKET_IOCP_E_WRONG_CONTEXT (the port has threads, or this is one of
- * its own callbacks), SOCKET_IOCP_E_INVALID_ARGUMENT (timeout_ms is below -1).
+ * Errors: SOCKET_IOCP_E_BUSY (a run is in progress, in another thread or around this callback),
+ * SOCKET_IOCP_E_WRONG_CONTEXT (the port has threads), SOCKET_IOCP_E_INVALID_ARGUMENT (timeout_ms is below -1).
  */
 int socket_iocp_run( void *socket_iocp_state, int timeout_ms );
 

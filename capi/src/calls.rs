@@ -254,7 +254,7 @@ pub extern "C" fn socket_iocp_remove_socket(
 pub extern "C" fn socket_iocp_remove_listen_socket(socket_iocp_state: *mut c_void, socket: Socket) -> c_int {
     status(|| {
         ports::with_port(socket_iocp_state.addr(), |port| {
-            let listener = port.listener_of(socket).ok_or(ErrorCode::NotAdded)?;
+            let listener = port.find_listener(socket).ok_or(ErrorCode::NotAdded)?;
             platform::disown(port.remove_listener(listener)?);
             Ok(())
         })
@@ -270,7 +270,7 @@ pub extern "C" fn socket_iocp_set_accept_backlog(
 ) -> c_int {
     status(|| {
         ports::with_port(socket_iocp_state.addr(), |port| {
-            let listener = port.listener_of(socket).ok_or(ErrorCode::NotAdded)?;
+            let listener = port.find_listener(socket).ok_or(ErrorCode::NotAdded)?;
             port.set_accept_backlog(listener, accept_socket_backlog)
         })
     })

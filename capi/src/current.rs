@@ -1,10 +1,10 @@
 //! The callback that runs on this thread: what `socket_iocp_result` reports, and the short way to its port.
 
 use crate::abi::{Completion, Operation};
-use crate::fork;
+use crate::addresses::Addresses;
 use crate::handler::CHandler;
 use engine::{Context, Error, PortHandle, RawSocket};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ptr::{self, NonNull};
 
 thread_local! {
@@ -19,6 +19,8 @@ struct Current {
     /// None in a listen socket's farewell.
     context: Option<NonNull<Context<'static, CHandler>>>,
     report: Report,
+    /// Made when they are asked for; their place does not change, so that C may be given pointers to them.
+    addresses: OnceCell<Addresses>,
 }
 
 /// What a callback reports.
@@ -46,8 +48,12 @@ pub(crate) fn run<T>(
     report: Report,
     callback: impl FnOnce() -> T,
 ) -> T {
-    let current =
-        Current { port: NonNull::from(port), context: context.map(|context| NonNull::from(context).cast()), report };
+    let current = Current {
+        port: NonNull::from(port),
+        context: context.map(|context| NonNull::from(context).cast()),
+        report,
+        addresses: OnceCell::new(),
+    };
     let _restore = Restore(CURRENT.replace(&raw const current));
     callback()
 }
@@ -56,7 +62,7 @@ pub(crate) fn in_callback() -> bool {
     !CURRENT.get().is_null()
 }
 
-/// Calls `look` with the running callback, if it is one of this port. In a child forked from inside it there is none.
+/// Calls `look` with the running callback, if it is one of this port.
 fn with_current<T>(handle: usize, look: impl FnOnce(&Current, &PortHandle<CHandler>) -> T) -> Option<T> {
     // SAFETY: what `CURRENT` points to lies in the frame of `run`, further down on this thread's stack, which resets
     // `CURRENT` before it goes; the port is borrowed for as long as that frame.
@@ -64,8 +70,7 @@ fn with_current<T>(handle: usize, look: impl FnOnce(&Current, &PortHandle<CHandl
         let current = CURRENT.get().as_ref()?;
         (current, current.port.as_ref())
     };
-    let handler = port.handler();
-    (handler.port == handle && handler.fork_depth == fork::depth()).then(|| look(current, port))
+    (port.handler().port == handle).then(|| look(current, port))
 }
 
 /// The port of the running callback, if that is its handle. Valid until the callback returns.
@@ -93,12 +98,11 @@ pub(crate) fn completion(handle: usize) -> Option<Completion> {
         if let Some(context) = current.context {
             // SAFETY: as for the port in `with_current`: borrowed for as long as the frame of `run`.
             let context = unsafe { context.as_ref() };
-            let (local, remote) = (context.local_sockaddr(), context.remote_sockaddr());
+            let named = current.report.operation != Operation::Farewell;
+            let addresses = current.addresses.get_or_init(|| Addresses::of(context, named));
             completion.socket_iocp_socket_state = ptr::without_provenance_mut(context.handle().into_raw());
-            completion.local_address_size = local.len();
-            completion.local_address = local.as_ptr().cast();
-            completion.remote_address_size = remote.len();
-            completion.remote_address = remote.as_ptr().cast();
+            (completion.local_address, completion.local_address_size) = addresses.local();
+            (completion.remote_address, completion.remote_address_size) = addresses.remote();
         }
         completion
     })

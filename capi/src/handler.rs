@@ -3,11 +3,11 @@
 use crate::abi::{
     AcceptCallback, Dword, ErrorCallback, ListenErrorCallback, Operation, RecvCallback, SendCallback, Socket,
 };
+use crate::addresses::Addresses;
 use crate::current::{self, Report};
 use crate::platform;
 use engine::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent};
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::AtomicUsize;
 
@@ -40,29 +40,9 @@ pub(crate) struct Callbacks {
 pub(crate) struct CHandler {
     /// The port's handle.
     pub(crate) port: usize,
-    pub(crate) fork_depth: u32,
     pub(crate) callbacks: Callbacks,
     pub(crate) taken_buffers: AtomicUsize,
     pub(crate) max_taken_buffers: usize,
-}
-
-/// A copy of an address that C may write to.
-struct AddressCopy(MaybeUninit<libc::sockaddr_storage>);
-
-impl AddressCopy {
-    /// # Safety
-    /// `length` bytes can be read at `address`.
-    unsafe fn new(address: *const c_void, length: usize) -> AddressCopy {
-        let mut copy = AddressCopy(MaybeUninit::zeroed());
-        let length = length.min(size_of::<libc::sockaddr_storage>());
-        // SAFETY: the caller's promise, and the copy has at least `length` bytes.
-        unsafe { ptr::copy_nonoverlapping(address.cast::<u8>(), copy.0.as_mut_ptr().cast::<u8>(), length) };
-        copy
-    }
-
-    fn as_mut_ptr(&mut self) -> *mut libc::sockaddr {
-        self.0.as_mut_ptr().cast()
-    }
 }
 
 // In each callback below the function pointer is called as the header says, with pointers that are valid as long as the
@@ -75,17 +55,10 @@ impl Handler for CHandler {
     fn accept(&self, context: &Context<'_, Self>, listener: &ListenState) -> Option<UserPointer> {
         let socket = context.raw_socket();
         let report = Report { operation: Operation::Accept, result: Ok(()), byte_count: 0, socket };
-        let (local, remote) = (context.local_sockaddr(), context.remote_sockaddr());
-        // SAFETY: each address has as many bytes as it says.
-        let (mut local, mut remote) = unsafe {
-            (
-                AddressCopy::new(local.as_ptr().cast(), local.len() as usize),
-                AddressCopy::new(remote.as_ptr().cast(), remote.len() as usize),
-            )
-        };
+        let mut addresses = Addresses::of(context, true);
         let mut user = ptr::null_mut();
         current::run(context.port(), Some(context), report, || {
-            let (local, remote) = (local.as_mut_ptr(), remote.as_mut_ptr());
+            let (local, remote) = addresses.as_mut_ptrs();
             // SAFETY: see above the impl.
             unsafe { (self.callbacks.accept)(socket, local, remote, listener.user.0, &raw mut user) }
         });

@@ -9,6 +9,7 @@
 compile_error!("the C interface is built for POSIX systems only so far");
 
 mod abi;
+mod addresses;
 mod boundary;
 mod calls;
 mod current;

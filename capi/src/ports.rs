@@ -47,7 +47,6 @@ pub(crate) fn create(read_buffer_size: usize, callbacks: Callbacks, given: &abi:
     let handle = claim.handle();
     let handler = CHandler {
         port: handle,
-        fork_depth: fork::depth(),
         callbacks,
         taken_buffers: AtomicUsize::new(0),
         max_taken_buffers: or_default(given.max_taken_buffers, DEFAULT_TAKEN_BUFFERS),

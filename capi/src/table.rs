@@ -18,7 +18,7 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Bits of an index in a handle. One port more than these allow is `E_LIMIT`.
@@ -74,8 +74,6 @@ impl State {
 #[repr(align(128))]
 struct Slot<T> {
     state: AtomicU64,
-    /// The fork depth at which the slot was claimed.
-    fork_depth: AtomicU32,
     /// Initialized while the phase is `Live` or `Closing`.
     value: UnsafeCell<MaybeUninit<T>>,
 }
@@ -145,14 +143,13 @@ impl<T> Table<T> {
             let won =
                 slot.state.compare_exchange(state.word(), claimed.word(), Ordering::Acquire, Ordering::Relaxed).is_ok();
             if won {
-                slot.fork_depth.store(fork::depth(), Ordering::Relaxed);
                 return Ok(Claim { slot, index, generation: state.generation });
             }
         }
         Err(ErrorCode::Limit.into())
     }
 
-    /// Enters: `E_BAD_HANDLE` for a number that never was a handle, `E_CLOSED` for one that is closed or the parent's.
+    /// Enters: `E_BAD_HANDLE` for a number that never was a handle, `E_CLOSED` for one that is closed.
     pub(crate) fn enter(&self, handle: usize) -> Result<Entered<'_, T>, Error> {
         self.change(handle, |state| State { calls: state.calls + 1, ..state })
     }
@@ -177,9 +174,6 @@ impl<T> Table<T> {
         loop {
             let state = State::load(word);
             state.check(generation)?;
-            if slot.fork_depth.load(Ordering::Relaxed) != fork::depth() {
-                return Err(ErrorCode::Closed.into());
-            }
             let changed = change(state).word();
             match slot.state.compare_exchange_weak(word, changed, Ordering::Acquire, Ordering::Acquire) {
                 Ok(_) => return Ok(Entered { table: self, slot }),
@@ -274,7 +268,7 @@ impl<T> Deref for Entered<'_, T> {
 impl<T> Drop for Entered<'_, T> {
     fn drop(&mut self) {
         // In a child forked from inside the call the value is the parent's business: it stays as it is, for ever.
-        if self.slot.fork_depth.load(Ordering::Relaxed) != fork::depth() {
+        if fork::is_child() {
             return;
         }
         let before = State::load(self.slot.state.fetch_sub(1, Ordering::AcqRel));

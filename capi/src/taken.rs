@@ -2,23 +2,15 @@
 //! judged without looking at it. A taken buffer may outlive its port.
 
 use crate::handler::CHandler;
-use crate::{fork, ports};
+use crate::ports;
 use engine::{Error, ErrorCode, PortHandle, ReadBuffer, SocketHandle};
-use std::cell::UnsafeCell;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Where a taken buffer came from.
-struct Origin {
-    /// The handle of its port, which may be gone.
-    port: usize,
-    fork_depth: u32,
-}
-
-type Registry = Option<HashMap<usize, Origin>>;
+/// By address, the handle of the port that each came from; the port may be gone.
+type Registry = Option<HashMap<usize, usize>>;
 
 static REGISTRY: Mutex<Registry> = Mutex::new(None);
 
@@ -36,52 +28,32 @@ pub(crate) fn take(port: &PortHandle<CHandler>, socket: SocketHandle) -> Result<
         return Err(ErrorCode::Limit.into());
     }
     taken.try_reserve(1).map_err(|_| ErrorCode::NoMemory)?;
-    let buffer = port.take_lent(socket)?.into_raw();
-    taken.insert(buffer as usize, Origin { port: handler.port, fork_depth: fork::depth() });
+    let buffer = port.take_lent(socket).map_err(no_buffer)?.into_raw();
+    taken.insert(buffer.addr(), handler.port);
     handler.taken_buffers.fetch_add(1, Ordering::Relaxed);
     Ok(buffer.cast())
+}
+
+/// For C a NULL pointer is one that C gave: a socket without a buffer is something else.
+fn no_buffer(error: Error) -> Error {
+    match error.code() {
+        ErrorCode::NullPointer => ErrorCode::InvalidArgument.into(),
+        _ => error,
+    }
 }
 
 /// Gives a taken buffer back. `E_BAD_HANDLE` if it is none, or no more.
 pub(crate) fn release(buffer: *mut c_void) -> Result<(), Error> {
     let mut registry = registry();
     let taken = registry.get_or_insert_with(HashMap::new);
-    let Entry::Occupied(entry) = taken.entry(buffer as usize) else {
-        return Err(ErrorCode::BadHandle.into());
-    };
-    if entry.get().fork_depth != fork::depth() {
-        return Err(ErrorCode::Closed.into());
-    }
-    let origin = entry.remove();
+    let origin = taken.remove(&buffer.addr()).ok_or(ErrorCode::BadHandle)?;
     drop(registry);
     // SAFETY: the registry says that `into_raw` gave this pointer out and that nobody has brought it back since.
     drop(unsafe { ReadBuffer::from_raw(buffer.cast()) });
     // A port that is gone counts no more.
-    let _ = ports::with_port(origin.port, |port| {
+    let _ = ports::with_port(origin, |port| {
         port.handler().taken_buffers.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     });
     Ok(())
-}
-
-/// Keeps the registry's lock over a fork: the child must not find it held by a thread that it does not have.
-struct OverFork(UnsafeCell<Option<MutexGuard<'static, Registry>>>);
-
-// SAFETY: the cell is touched by the thread that holds the registry's lock only, which is the one that forks.
-unsafe impl Sync for OverFork {}
-
-static OVER_FORK: OverFork = OverFork(UnsafeCell::new(None));
-
-/// Called by the thread that is about to fork.
-pub(crate) fn lock_for_fork() {
-    let guard = registry();
-    // SAFETY: this thread holds the lock now.
-    unsafe { *OVER_FORK.0.get() = Some(guard) };
-}
-
-/// Called after the fork, in the parent and in the child, by the thread that forked.
-pub(crate) fn unlock_after_fork() {
-    // SAFETY: this thread has held the lock since `lock_for_fork`.
-    let guard = unsafe { (*OVER_FORK.0.get()).take() };
-    drop(guard);
 }

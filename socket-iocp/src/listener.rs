@@ -147,6 +147,9 @@ pub(crate) struct Listener<H: Handler> {
     refs: AtomicUsize,
     /// For each worker: connections that it has taken and that no accept callback has been given yet.
     untold: Box<[AtomicU32]>,
+    /// For each worker: whether it has met the listener. It gives its reference up once, though it may leave long before
+    /// the listener is forgotten.
+    met: Box<[AtomicBool]>,
     /// Whether one worker accepts for all; else each takes its share of the backlog.
     pinned_to: Option<usize>,
 }
@@ -159,7 +162,8 @@ impl<H: Handler> Listener<H> {
         pinned_to: Option<usize>,
     ) -> Listener<H> {
         let untold = (0..workers).map(|_| AtomicU32::new(0)).collect();
-        Listener { core, state, refs: AtomicUsize::new(workers), untold, pinned_to }
+        let met = (0..workers).map(|_| AtomicBool::new(false)).collect();
+        Listener { core, state, refs: AtomicUsize::new(workers), untold, met, pinned_to }
     }
 
     /// How many more accepts this worker may have pending, beside those it has.
@@ -173,6 +177,11 @@ impl<H: Handler> Listener<H> {
         };
         let share = u32::try_from(share).unwrap_or(u32::MAX).min(MAX_PENDING_ACCEPTS);
         share.saturating_sub(pending).saturating_sub(self.untold[worker].load(Ordering::Acquire))
+    }
+
+    /// A worker meets the listener; false if it has before.
+    pub(crate) fn meet(&self, worker: usize) -> bool {
+        !self.met[worker].swap(true, Ordering::Relaxed)
     }
 
     /// A worker has taken a connection.

@@ -43,7 +43,7 @@ pub(crate) fn open<H: Handler>(handler: H, options: Options) -> Result<Arc<Share
         None => thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
     };
     let (kind, made, reason) = make_backends(&options, &net, count)?;
-    let pollable = made[0].backend.pollable();
+    let pollable = made[0].backend.pollable()?;
 
     let number = PortNumber::new();
     let shared_part = |(index, made): (usize, &Made)| {

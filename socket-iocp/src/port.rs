@@ -11,6 +11,7 @@ use crate::{
 };
 use std::fmt;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -432,17 +433,18 @@ impl<H: Handler> PortHandle<H> {
     }
 
     /// The one descriptor of a port made with `threads(0)`: readable when [`run`](PortHandle::run) has something to
-    /// do. For a foreign event loop; poll it for reading, never read it or close it. It is the port's until it is deleted.
+    /// do. For a foreign event loop; poll it for reading, never read it. After the port's deletion it
+    /// stays open for as long as the handle, and is readable no more.
     /// On io_uring a poll may return `EINTR` when there is something to do: poll again, as poll(2) asks of every caller.
     ///
     /// Errors: `WrongContext` (the port has threads of its own), `Unsupported` (the backend has none), `Closed`.
-    pub fn pollable(&self) -> Result<RawSocket, Error> {
+    pub fn pollable(&self) -> Result<BorrowedFd<'_>, Error> {
         let shared = self.enter()?;
-        match shared.pollable {
+        match &shared.pollable {
             _ if shared.options.threads != Some(0) => Err(ErrorCode::WrongContext.into()),
             _ if shared.is_closing() => Err(ErrorCode::Closed.into()),
             None => Err(ErrorCode::Unsupported.into()),
-            Some(pollable) => Ok(pollable),
+            Some(pollable) => Ok(pollable.as_fd()),
         }
     }
 

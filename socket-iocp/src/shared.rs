@@ -7,8 +7,9 @@ use crate::options::Options;
 use crate::statistics::{Counters, Statistics};
 use crate::sys::net::Net;
 use crate::worker::{Turn, Worker};
-use crate::{BackendKind, Error, ErrorCode, RawSocket};
+use crate::{BackendKind, Error, ErrorCode};
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -44,8 +45,8 @@ pub(crate) struct Shared<H: Handler> {
     /// Why a better backend was passed over.
     pub(crate) reason: String,
     pub(crate) workers: Box<[WorkerShared<H>]>,
-    /// The pollable descriptor of a driven port.
-    pub(crate) pollable: Option<RawSocket>,
+    /// The pollable descriptor of a driven port, open for as long as anybody can ask for it.
+    pub(crate) pollable: Option<OwnedFd>,
     closing: AtomicBool,
     listeners: Mutex<Vec<Arc<Listener<H>>>>,
     /// Connected sockets, and accepts under way that may become some; counted only if they are limited.
@@ -72,7 +73,7 @@ pub(crate) struct Parts<H: Handler> {
     pub(crate) kind: BackendKind,
     pub(crate) reason: String,
     pub(crate) workers: Box<[WorkerShared<H>]>,
-    pub(crate) pollable: Option<RawSocket>,
+    pub(crate) pollable: Option<OwnedFd>,
 }
 
 impl<H: Handler> Shared<H> {
@@ -166,8 +167,8 @@ impl<H: Handler> Shared<H> {
     }
 
     /// The listeners that a worker does not know yet.
-    pub(crate) fn unknown_listeners(&self, known: impl Fn(u64) -> bool) -> Vec<Arc<Listener<H>>> {
-        lock(&self.listeners).iter().filter(|listener| !known(listener.core.id)).cloned().collect()
+    pub(crate) fn unknown_listeners(&self, worker: usize) -> Vec<Arc<Listener<H>>> {
+        lock(&self.listeners).iter().filter(|listener| listener.meet(worker)).cloned().collect()
     }
 
     pub(crate) fn forget_listener(&self, id: u64) {

@@ -12,8 +12,8 @@
 use super::connection::{Connection, Work};
 use super::schedule::{Cursor, Share, quota};
 use super::tally::Tally;
+use super::wait::Wait;
 use crate::failure::Failure;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 use socket_iocp::{
     BackendKind, Context, Error, ErrorCode, Farewell, Handler, Options, Port, PortHandle, ReadBuffer, Sent,
@@ -103,14 +103,13 @@ impl Lane {
     /// Runs the load to its end on the calling thread.
     pub fn run(self, start: Instant, stop: &AtomicBool) -> Result<Tally, Failure> {
         let port = &self.port;
-        let precise = Precision::of(port);
+        let on_schedule = port.handler().lock().work.rate.is_some();
+        let wait = Wait::new(port, on_schedule);
         port.handler().lock().begin(port, start);
         loop {
-            let wait = port.handler().lock().turn(port, stop.load(Ordering::Relaxed));
-            match wait {
-                Some(wait) => precise.wait(port, wait).map_err(port_failed)?,
-                None => break,
-            }
+            let limit = port.handler().lock().turn(port, stop.load(Ordering::Relaxed));
+            let Some(limit) = limit else { break };
+            wait.run(port, limit).map_err(port_failed)?;
         }
         self.close()
     }
@@ -137,45 +136,6 @@ fn port_failed(error: Error) -> Failure {
 fn thread_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// How a lane waits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Precision {
-    /// The port's own wait keeps the times that matter.
-    Port,
-    /// The port's wait counts in milliseconds (epoll, kqueue), too coarse for a schedule: wait in poll(2), whose limit
-    /// here is in nanoseconds, on the port's descriptor.
-    Poll,
-}
-
-impl Precision {
-    fn of(port: &PortHandle<Load>) -> Precision {
-        if port.handler().lock().work.rate.is_none() {
-            return Precision::Port;
-        }
-        reduce_timer_slack();
-        if port.backend() == BackendKind::Readiness { Precision::Poll } else { Precision::Port }
-    }
-
-    fn wait(self, port: &PortHandle<Load>, wait: Duration) -> Result<(), Error> {
-        if self == Precision::Port {
-            return port.run(Some(wait));
-        }
-        let limit = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
-        let mut descriptors = [PollFd::from_borrowed_fd(port.pollable()?, PollFlags::IN)];
-        match poll(&mut descriptors, Some(&limit)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => port.run(Some(Duration::ZERO)),
-            Err(error) => Err(Error::from_os(error.raw_os_error())),
-        }
-    }
-}
-
-/// Linux lets a thread's sleep last 50 us longer than asked, which would show in every latency. A refusal costs only
-/// that precision.
-fn reduce_timer_slack() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
 }
 
 impl Load {

@@ -7,6 +7,7 @@ mod pattern;
 mod schedule;
 mod summary;
 mod tally;
+mod wait;
 
 pub use connect::connect_all;
 pub use summary::Summary;
@@ -46,7 +47,7 @@ const OPEN_LOOP_BYTES: u64 = 1 << 20;
 /// all.
 #[derive(Args, Clone, Debug)]
 pub struct LoadArgs {
-    /// The server: HOST:PORT, [IPV6]:PORT or unix:PATH
+    /// The server: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`
     #[arg(value_name = "ADDR")]
     pub address: Address,
 

@@ -12,7 +12,7 @@ use crate::failure::{EXIT_INTERRUPTED, Failure};
 use crate::{limits, report, signals};
 use clap::Args;
 use service::Event;
-use socket_iocp::{Options, Port, Statistics};
+use socket_iocp::{Options, Port, SocketHandle, Statistics};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct ServeArgs {
     #[arg(value_enum)]
     pub service: ServiceKind,
 
-    /// Where: HOST:PORT, [IPV6]:PORT or unix:PATH
+    /// Where: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`
     #[arg(long, short, value_name = "ADDR")]
     pub listen: Address,
 
@@ -144,7 +144,7 @@ impl Server {
 
     fn run_until_interrupted(self, events: &Receiver<Event>) -> Result<ExitCode, Failure> {
         let lost = match wait(events) {
-            Event::ListenerLost(error) => Some(error),
+            Event::ListenerGone(reason) => reason.err(),
             Event::Interrupt | Event::Drained => None,
         };
         let drained = self.drain(events);
@@ -161,22 +161,32 @@ impl Server {
     /// Stops accepting, closes every connection and waits for the last farewell; false if interrupted in this.
     fn drain(&self, events: &Receiver<Event>) -> bool {
         let open = self.port.handler().begin_drain();
-        // Dropping what comes back closes the listen socket. It may have failed by itself.
-        drop(self.port.remove_listener(self.listener));
         self.endpoint.remove_file();
-        for socket in &open {
-            // It may be ending by itself already.
-            let _ = self.port.close(*socket);
+        // What comes back is dropped, which closes it; the workers' own descriptors of it are gone with its farewell.
+        // It may have failed by itself.
+        let mut listening = self.port.remove_listener(self.listener).is_ok();
+        let mut connected = !open.is_empty();
+        if !listening {
+            self.close_all(&open);
         }
-        while !open.is_empty() {
+        while listening || connected {
             match wait(events) {
-                Event::Drained => return true,
                 Event::Interrupt => return false,
-                // The farewell that the removal brings, or a failure that no longer matters.
-                Event::ListenerLost(_) => {}
+                Event::Drained => connected = false,
+                Event::ListenerGone(_) => {
+                    listening = false;
+                    self.close_all(&open);
+                }
             }
         }
         true
+    }
+
+    fn close_all(&self, open: &[SocketHandle]) {
+        for socket in open {
+            // It may have ended by itself.
+            let _ = self.port.close(*socket);
+        }
     }
 }
 

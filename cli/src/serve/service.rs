@@ -25,8 +25,8 @@ pub enum Event {
     Interrupt,
     /// The last connection has gone, in a drain.
     Drained,
-    /// The listen socket has failed.
-    ListenerLost(Error),
+    /// The listen socket's farewell: it was removed, or has failed.
+    ListenerGone(Result<(), Error>),
 }
 
 /// A server's callbacks.
@@ -131,9 +131,7 @@ impl Handler for Service {
     }
 
     fn listen_error(&self, _: &PortHandle<Self>, _: &(), reason: Result<(), Error>) {
-        if let Err(error) = reason {
-            self.notify(Event::ListenerLost(error));
-        }
+        self.notify(Event::ListenerGone(reason));
     }
 }
 

@@ -33,6 +33,7 @@
 use crate::buffer::{BufferPool, ReadBuffer};
 use crate::{BackendKind, Error, ErrorCode, RawSocket};
 use socket2::SockAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -289,9 +290,12 @@ impl Backend {
         START.get_or_init(Instant::now).elapsed()
     }
 
-    /// The descriptor for a foreign event loop; only of a backend made with `driven`.
-    pub(crate) fn pollable(&self) -> Option<RawSocket> {
-        each!(self, backend => backend.pollable())
+    /// The descriptor for a foreign event loop, a duplicate; only of a backend made with `driven` that has one.
+    pub(crate) fn pollable(&self) -> Result<Option<OwnedFd>, Error> {
+        let Some(pollable) = each!(self, backend => backend.pollable()) else { return Ok(None) };
+        // SAFETY: the descriptor is the backend's, which is borrowed here.
+        let duplicate = unsafe { BorrowedFd::borrow_raw(pollable) }.try_clone_to_owned();
+        duplicate.map(Some).map_err(|error| Error::from_os(error.raw_os_error().unwrap_or(0)))
     }
 
     /// With `driven`: makes the pollable descriptor readable after this time, `None` for never. Replaces the deadline

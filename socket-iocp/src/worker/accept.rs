@@ -63,8 +63,7 @@ impl<H: Handler> Worker<H> {
 
     /// Takes up the listeners of the port that this worker does not have yet.
     fn meet_new_listeners(&self) {
-        let known = |id: u64| self.accepting.borrow().iter().any(|accepting| accepting.listener.core.id == id);
-        for listener in self.shared().unknown_listeners(known) {
+        for listener in self.shared().unknown_listeners(self.index) {
             let key = ListenerKey(self.next_listener_key.get());
             self.next_listener_key.set(key.0.wrapping_add(1));
             let added = self.backend.borrow_mut().add_listener(key, listener.core.own.socket);
