@@ -86,6 +86,7 @@ pub(crate) struct Counters {
     pub(crate) sent_bytes: u64,
     pub(crate) farewells: u64,
     pub(crate) panics: u64,
+    pub(crate) accept_errors: u64,
     pub(crate) accept_backoffs: u64,
     pub(crate) buffer_shortages: u64,
     pub(crate) waits: u64,
@@ -98,6 +99,6 @@ pub(crate) struct Counters {
 const _: () = {
     assert!(size_of::<Options>() == 48);
     assert!(size_of::<Completion>() == 64);
-    assert!(size_of::<Counters>() == 128);
+    assert!(size_of::<Counters>() == 136);
     assert!(size_of::<c_int>() == size_of::<i32>());
 };

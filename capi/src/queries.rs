@@ -117,6 +117,7 @@ fn counters_of(statistics: &Statistics, taken_buffers: usize) -> Counters {
         sent_bytes: statistics.sent_bytes,
         farewells: statistics.farewells,
         panics: statistics.panics,
+        accept_errors: statistics.accept_errors,
         accept_backoffs: statistics.accept_backoffs,
         buffer_shortages: statistics.buffer_shortages,
         waits: statistics.waits,

@@ -11,7 +11,7 @@
 use crate::handle::{Entry, Mailbox, SocketTable};
 use crate::handler::Handler;
 use crate::sys::net::{DuplicateListener, Identity};
-use crate::sys::{CancelOutcome, Failure, ListenerKey};
+use crate::sys::{Failure, ListenerKey};
 use crate::{Error, ErrorCode, RawSocket};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -102,8 +102,9 @@ impl ListenerCore {
         lock(&LISTENERS).iter().filter_map(Weak::upgrade).find(|listener| listener.id == id)
     }
 
-    /// Begins the end; false if it has begun already.
-    pub(crate) fn begin_end(&self, how: ListenerEnd) -> bool {
+    /// Begins the end; false if it has begun already. `then` runs when it is certain that no accept will be started any
+    /// more.
+    pub(crate) fn begin_end(&self, how: ListenerEnd, then: impl FnOnce()) -> bool {
         {
             let mut end = lock(&self.end);
             if end.is_some() {
@@ -111,12 +112,19 @@ impl ListenerCore {
             }
             *end = Some(how);
             self.ended.store(true, Ordering::Release);
+            then();
         }
         if how == ListenerEnd::Removed {
             SocketTable::leave(self.socket, Entry::Listener(self.id));
         }
         self.notify();
         true
+    }
+
+    /// Starts an accept, unless the end has begun: then `None`.
+    pub(crate) fn unless_ended<R>(&self, start: impl FnOnce() -> R) -> Option<R> {
+        let end = lock(&self.end);
+        end.is_none().then(start)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -298,10 +306,9 @@ impl<H: Handler> Accepting<H> {
         now && self.pending != 0
     }
 
-    pub(crate) fn cancel_answered(&mut self, outcome: CancelOutcome) {
-        if outcome == CancelOutcome::Done {
-            self.pending = 0;
-        }
+    /// The pending accepts are over at once; returns how many they were.
+    pub(crate) fn give_up(&mut self) -> u32 {
+        std::mem::take(&mut self.pending)
     }
 
     /// Whether this worker has done with the listener.

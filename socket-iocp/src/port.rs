@@ -13,6 +13,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 /// A send that was not accepted: nothing was queued, everything comes back.
@@ -263,9 +264,10 @@ impl<H: Handler> PortHandle<H> {
         };
         let slot = slot.fill(Local::new(info, state.take(), None), identity.0, Claimer::Local);
         let handle = slot.handle();
+        // Pairs with the fence in `wind_up`: either the worker sees this socket, or we see that the port is closing.
+        fence(Ordering::SeqCst);
         if shared.is_closing() {
-            // The worker may have looked over its sockets before this one came: it looks again.
-            target.mailbox.look();
+            target.mailbox.listeners_changed();
         }
         Ok(handle)
     }
@@ -405,7 +407,12 @@ impl<H: Handler> PortHandle<H> {
     /// Errors: `Closed` (it has ended or is ending).
     pub fn remove_listener(&self, listener: ListenerHandle) -> Result<Socket, Error> {
         let core = self.find_core(listener)?;
-        if !core.begin_end(ListenerEnd::Removed) {
+        let restore = || {
+            if core.own.made_nonblocking {
+                self.shared.net.restore_blocking(core.own.socket);
+            }
+        };
+        if !core.begin_end(ListenerEnd::Removed, restore) {
             return Err(ErrorCode::Closed.into());
         }
         Ok(self.shared.net.adopt(core.socket))
@@ -484,7 +491,7 @@ impl<H: Handler> PortHandle<H> {
         // An error only means that the socket is gone: then nobody can want the buffer.
         let _ = self.with_slot(socket, |_, slot, place| {
             if let Place::Here(worker) = place {
-                worker.lend(slot, buffer);
+                worker.lend(slot, socket.generation(), buffer);
             }
             Ok(())
         });

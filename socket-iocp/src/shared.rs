@@ -191,10 +191,11 @@ impl<H: Handler> Shared<H> {
     pub(crate) fn begin_deletion(&self) {
         {
             let listeners = lock(&self.listeners);
-            self.closing.store(true, Ordering::SeqCst);
+            // Before the flag: a worker that sees the flag has heard of every listener's end.
             for listener in listeners.iter() {
-                listener.core.begin_end(ListenerEnd::Deleted);
+                listener.core.begin_end(ListenerEnd::Deleted, || {});
             }
+            self.closing.store(true, Ordering::SeqCst);
         }
         self.look();
     }
@@ -256,29 +257,35 @@ impl<H: Handler> Shared<H> {
         }
     }
 
-    /// One run of a driven port.
+    /// One run of a driven port. If the port is deleted meanwhile, the run goes on to the end: whoever called delete may have
+    /// left it to this run.
     pub(crate) fn run(&self, timeout: Option<Duration>) -> Result<(), Error> {
         if self.options.threads != Some(0) {
             return Err(ErrorCode::WrongContext.into());
         }
+        self.run_once(timeout)?;
+        // Looked at when the lock is free again: a delete that found it taken has set the flag before.
+        while self.is_closing() {
+            if let Err(error) = self.run_once(None) {
+                let over = matches!(error.code(), ErrorCode::Closed | ErrorCode::Busy);
+                return if over { Ok(()) } else { Err(error) };
+            }
+        }
+        Ok(())
+    }
+
+    /// Errors: `Busy` (a run is in progress), `Closed` (the port is over).
+    fn run_once(&self, timeout: Option<Duration>) -> Result<(), Error> {
         let mut driven = match self.driven.try_lock() {
             Ok(driven) => driven,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(ErrorCode::Busy.into()),
         };
-        let mut timeout = timeout;
-        loop {
-            let Some(worker) = driven.as_ref() else { return Err(ErrorCode::Closed.into()) };
-            if worker.run_driven(timeout) == Turn::Over {
-                *driven = None;
-                return Ok(());
-            }
-            if !self.is_closing() {
-                return Ok(());
-            }
-            // Deleted meanwhile: whoever called delete may have left it to this run.
-            timeout = None;
+        let worker = driven.as_ref().ok_or(ErrorCode::Closed)?;
+        if worker.run_driven(timeout) == Turn::Over {
+            *driven = None;
         }
+        Ok(())
     }
 
     pub(crate) fn statistics(&self) -> Statistics {

@@ -330,10 +330,14 @@ impl<W> Machine<W> {
 
     /// Whether a callback is due.
     pub(crate) fn has_event(&self) -> bool {
-        self.accept_due
-            || self.sends.done() != 0
-            || matches!(self.recv, RecvState::Ready { .. })
-            || self.phase == Phase::Ended
+        self.events_due() != 0
+    }
+
+    /// How many callbacks are due.
+    pub(crate) fn events_due(&self) -> usize {
+        let recv = matches!(self.recv, RecvState::Ready { .. });
+        let others = usize::from(self.accept_due) + usize::from(recv) + usize::from(self.phase == Phase::Ended);
+        self.sends.done() as usize + others
     }
 
     // ---- what the worker asks ----

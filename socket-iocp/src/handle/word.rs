@@ -19,11 +19,13 @@ const FOREIGN: u64 = 1 << 39;
 /// The worker has ended the socket: a failure, a panic, the port's deletion, or the ending called for has begun.
 const ENDED: u64 = 1 << 40;
 const LIVE: u64 = 1 << 41;
+/// The farewell has begun: not even a control request is granted.
+const FAREWELL: u64 = 1 << 42;
 /// The slot's control link is on its way to the worker.
-const CONTROL_QUEUED: u64 = 1 << 42;
+const CONTROL_QUEUED: u64 = 1 << 43;
 /// Messages about this slot on their way to the worker, counted from this bit up.
-const TRANSIT: u64 = 1 << 43;
-const MAX_TRANSIT: u64 = u64::MAX >> 43;
+const TRANSIT: u64 = 1 << 44;
+const MAX_TRANSIT: u64 = u64::MAX >> 44;
 
 const ENDING: u64 = CLOSE | ABORT | REMOVE | FOREIGN | ENDED;
 
@@ -161,7 +163,7 @@ impl Word {
             Control::ForeignClose => (FOREIGN, FOREIGN),
         };
         let before = self.claim(generation, |word| match word {
-            _ if word & refused != 0 => Err(ErrorCode::Closed),
+            _ if word & (refused | FAREWELL) != 0 => Err(ErrorCode::Closed),
             _ if word & bit != 0 => Err(ErrorCode::Shutdown),
             _ if claimer == Claimer::Local || word & CONTROL_QUEUED != 0 => Ok(word | bit),
             _ => in_transit(word | bit | CONTROL_QUEUED, claimer),
@@ -199,6 +201,13 @@ impl Word {
     /// The worker ends the socket: no claim is granted from here on.
     pub(crate) fn end(&self) {
         self.0.fetch_or(ENDED, Ordering::AcqRel);
+    }
+
+    /// Begins the farewell, unless a message is on its way: then the farewell follows its arrival. From here on nothing is
+    /// granted, so nothing can set out any more.
+    pub(crate) fn begin_farewell(&self) -> bool {
+        let begin = |word| (word / TRANSIT == 0).then_some(word | ENDED | FAREWELL);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin).is_ok()
     }
 
     /// The recv's callback is about to be entered; with `eof` no further recv is granted.
@@ -279,6 +288,19 @@ mod tests {
         assert_eq!(code(again), Some(ErrorCode::Shutdown));
         assert_eq!(code(word.claim_sync_send(generation, Claimer::Local)), Some(ErrorCode::Shutdown));
         assert_eq!(word.claim_recv(generation, Claimer::Local), Ok(()));
+    }
+
+    #[test]
+    fn a_farewell_waits_for_messages_and_lets_none_follow() {
+        let (word, generation) = live();
+        word.claim_control(generation, Control::Close, Claimer::Foreign).expect("granted");
+        assert!(!word.begin_farewell());
+        word.control_arrived();
+        assert!(word.begin_farewell());
+        for control in [Control::Abort, Control::ForeignClose, Control::ShutdownSend] {
+            assert_eq!(code(word.claim_control(generation, control, Claimer::Foreign)), Some(ErrorCode::Closed));
+        }
+        assert!(!word.in_transit());
     }
 
     #[test]

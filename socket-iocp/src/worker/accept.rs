@@ -6,7 +6,7 @@ use crate::handle::{Claimer, Control, Entry, Slot, SocketTable, find_live};
 use crate::handler::Handler;
 use crate::listener::{AcceptFailure, Accepting, Listener, ListenerCore, ListenerEnd, sort_failure};
 use crate::sys::net::CloseHow;
-use crate::sys::{Accepted, Failure, ListenerKey, Submitted};
+use crate::sys::{Accepted, CancelOutcome, Failure, ListenerKey, Submitted};
 use crate::{Error, RawSocket};
 use socket2::SockAddr;
 use std::sync::Arc;
@@ -36,7 +36,11 @@ impl<H: Handler> Worker<H> {
                 Next::Accept(key, socket) => self.start_accept(key, socket),
                 Next::Cancel(key, socket) => {
                     let outcome = self.backend.borrow_mut().cancel_accepts(key, socket);
-                    self.with_accepting(key, |accepting| accepting.cancel_answered(outcome));
+                    if outcome == CancelOutcome::Done {
+                        self.with_accepting(key, |accepting| {
+                            (0..accepting.give_up()).for_each(|_| self.shared().discharge());
+                        });
+                    }
                 }
                 Next::Leave(at) => self.leave_listener(at),
             }
@@ -68,7 +72,7 @@ impl<H: Handler> Worker<H> {
             self.next_listener_key.set(key.0.wrapping_add(1));
             let added = self.backend.borrow_mut().add_listener(key, listener.core.own.socket);
             if let Err(error) = added {
-                listener.core.begin_end(ListenerEnd::Failed(error));
+                listener.core.begin_end(ListenerEnd::Failed(error), || {});
             }
             self.accepting.borrow_mut().push(Accepting::new(listener, key));
         }
@@ -81,9 +85,14 @@ impl<H: Handler> Worker<H> {
     }
 
     fn start_accept(&self, key: ListenerKey, socket: RawSocket) {
-        let submitted = self.backend.borrow_mut().accept(key, socket);
-        if let Submitted::Done(result) = submitted {
-            self.accept_completed(key, result);
+        let mut core = None;
+        self.with_accepting(key, |accepting| core = Some(accepting.listener.core.clone()));
+        let Some(core) = core else { return };
+        let submitted = core.unless_ended(|| self.backend.borrow_mut().accept(key, socket));
+        match submitted {
+            None => self.accept_completed(key, Err(Failure::Cancelled)),
+            Some(Submitted::Done(result)) => self.accept_completed(key, result),
+            Some(Submitted::Pending) => {}
         }
     }
 
@@ -124,7 +133,7 @@ impl<H: Handler> Worker<H> {
                     AcceptFailure::Passing => {}
                     AcceptFailure::Shortage => self.pause(key),
                     AcceptFailure::Fatal(error) => {
-                        listener.core.begin_end(ListenerEnd::Failed(error));
+                        listener.core.begin_end(ListenerEnd::Failed(error), || {});
                     }
                 }
             }
@@ -182,20 +191,24 @@ impl<H: Handler> Worker<H> {
     fn leave_listener(&self, at: usize) {
         let accepting = self.accepting.borrow_mut().remove(at);
         self.backend.borrow_mut().remove_listener(accepting.key, accepting.listener.core.own.socket);
-        self.unref_listener(&accepting.listener);
+        self.unref_listener(accepting.listener);
     }
 
     /// Gives up one reference to a listener. With the last one it is over: its farewell, then the descriptors.
-    pub(super) fn unref_listener(&self, listener: &Arc<Listener<H>>) {
-        if !listener.unref() {
-            return;
+    pub(super) fn unref_listener(&self, listener: Arc<Listener<H>>) {
+        if listener.unref() {
+            self.finish_listener(&listener);
         }
+        // Perhaps the last one: then the user's state is dropped here.
+        if super::deliver::guarded(|| drop(listener)).is_err() {
+            self.counters().panics.add(1);
+        }
+    }
+
+    fn finish_listener(&self, listener: &Listener<H>) {
         let shared = self.shared();
         let core = &listener.core;
         let end = core.end().unwrap_or(ListenerEnd::Deleted);
-        if core.own.made_nonblocking {
-            shared.net.restore_blocking(core.own.socket);
-        }
         shared.net.close_listener(core.own.socket);
         let told = super::deliver::guarded(|| shared.handler.listen_error(&self.port, &listener.state, end.reason()));
         self.counters().panics.add(u64::from(told.is_err()));
@@ -249,7 +262,7 @@ pub(crate) fn tell_foreign_close(entry: Entry) {
         }
         Entry::Listener(id) => {
             if let Some(core) = ListenerCore::find(id) {
-                core.begin_end(ListenerEnd::Foreign);
+                core.begin_end(ListenerEnd::Foreign, || {});
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Callbacks.
 
-use super::{Arrival, Local, Worker};
+use super::{Local, Worker};
 use crate::handle::{NodeRef, Slot};
 use crate::handler::{Context, Handler, Names, Sent};
 use crate::socket::{Close, Event};
@@ -31,7 +31,9 @@ impl<H: Handler> Worker<H> {
     fn deliver_socket(&self, slot: &'static Slot<H>) -> usize {
         let local = self.local(slot);
         let mut callbacks = 0;
-        loop {
+        // Only what is due now: callbacks may issue operations that are done at once (sends of no bytes) without end.
+        let due = local.machine.borrow().events_due();
+        while callbacks < due {
             let event = local.machine.borrow_mut().next_event();
             let Some(event) = event else { break };
             callbacks += 1;
@@ -40,12 +42,15 @@ impl<H: Handler> Worker<H> {
                 Event::Recv(buffer) => self.report_recv(slot, local, buffer),
                 Event::Sent(node) => self.report_sent(slot, local, node),
                 Event::Farewell => {
-                    self.finish(slot);
+                    // A message that is still on its way makes the socket ready again when it has arrived.
+                    if slot.head.word.begin_farewell() {
+                        self.finish(slot);
+                    }
                     return callbacks;
                 }
             }
         }
-        // What its callbacks issued has marked it; what was only put off until they had run has not.
+        // What its callbacks issued has marked it already; what was put off until they had run has not.
         self.mark_dirty(slot.index());
         callbacks
     }
@@ -100,21 +105,21 @@ impl<H: Handler> Worker<H> {
             Some(Close::Reset)
         } else {
             self.counters().accepts.add(1);
-            self.call_accept(slot, local, &arrival)
+            self.call_accept(slot, local, &arrival.listener.state)
         };
         if let Some(close) = refused {
             // No user state, so nothing is reported any more, not even a farewell.
             local.machine.borrow_mut().end(None, close);
             self.seal(slot);
         }
-        self.unref_listener(&arrival.listener);
+        self.unref_listener(arrival.listener);
     }
 
     /// Calls the accept callback; answers how to close the connection if it was refused.
-    fn call_accept(&self, slot: &'static Slot<H>, local: &Local<H>, arrival: &Arrival<H>) -> Option<Close> {
+    fn call_accept(&self, slot: &'static Slot<H>, local: &Local<H>, listener: &H::Listener) -> Option<Close> {
         let names = self.names_of(local.info);
         let context = self.context(slot, Names::Full(&names));
-        match guarded(|| self.shared().handler.accept(&context, &arrival.listener.state)) {
+        match guarded(|| self.shared().handler.accept(&context, listener)) {
             Ok(Some(state)) => {
                 *local.state.borrow_mut() = Some(state);
                 None

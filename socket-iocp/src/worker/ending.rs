@@ -7,7 +7,7 @@ use crate::handle::{Entry, Slot, SocketTable};
 use crate::handler::{Farewell, Handler, Names};
 use crate::socket::{Close, Machine};
 use crate::sys::net::{CloseHow, Identity};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 impl<H: Handler> Worker<H> {
     /// Everything of this socket is reported: its farewell, then its descriptor, then its slot.
@@ -63,6 +63,8 @@ impl<H: Handler> Worker<H> {
     pub(super) fn wind_up(&self) -> bool {
         self.winding_up.set(true);
         self.take_inbox();
+        // Pairs with the one in `add_connected`.
+        fence(Ordering::SeqCst);
         for index in self.slots().live_indices() {
             let slot = self.slots().at(index);
             let local = self.local(slot);

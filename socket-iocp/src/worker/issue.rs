@@ -65,8 +65,10 @@ impl<H: Handler> Worker<H> {
         Ok(())
     }
 
-    pub(crate) fn lend(&self, slot: &'static Slot<H>, buffer: ReadBuffer) {
-        self.local(slot).machine.borrow_mut().lend(buffer);
+    pub(crate) fn lend(&self, slot: &'static Slot<H>, generation: u32, buffer: ReadBuffer) {
+        if slot.head.word.is_live(generation) {
+            self.local(slot).machine.borrow_mut().lend(buffer);
+        }
     }
 
     /// Takes back what a callback of this socket has lent.

@@ -31,14 +31,18 @@ impl<H: Handler> Worker<H> {
                 Step::StartSend => self.start_send(slot),
                 Step::StartRecv => {
                     self.start_recv(slot);
-                    // One at a time: a peer whose input is discarded as fast as it comes must not keep the worker.
-                    break;
+                    // One at a time: a peer whose input is discarded as fast as it comes must not keep the worker. But one
+                    // that failed at once has ended the socket, and the steps of its end follow.
+                    if local.machine.borrow().wants_recv() {
+                        break;
+                    }
                 }
                 Step::CancelRecv => self.cancel(slot, Direction::Recv),
                 Step::CancelSend => self.cancel(slot, Direction::Send),
                 Step::ShutdownSend => self.shared().net.shutdown_send(local.info.raw),
             }
         }
+        self.seal(slot);
         if local.machine.borrow().has_event() {
             self.mark_ready(slot.index());
         }
