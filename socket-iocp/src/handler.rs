@@ -27,8 +27,8 @@ pub trait Handler: Sized + Send + Sync + 'static {
     fn accept(&self, context: &Context<'_, Self>, listener: &Self::Listener) -> Option<Self::Socket>;
 
     /// The recv has completed: `Ok` with 1 to `read_buffer_size` bytes, or with none for the peer's FIN, after which
-    /// a recv is [`ErrorCode::Eof`](crate::ErrorCode::Eof) and sending still works. `Err` is a recv that was cancelled
-    /// or timed out by itself. For the next bytes issue the next recv.
+    /// a recv is [`ErrorCode::Eof`](crate::ErrorCode::Eof) and sending still works. `Err` is a recv that ended
+    /// alone, cancelled or timed out, its socket going on. For the next bytes issue the next recv.
     fn recv(&self, context: &Context<'_, Self>, socket: &mut Self::Socket, received: Result<ReadBuffer, Error>);
 
     /// A send has completed, sync or async; see [`Sent`].

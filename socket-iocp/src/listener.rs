@@ -174,14 +174,19 @@ impl<H: Handler> Listener<H> {
         Listener { core, state, refs: AtomicUsize::new(workers), untold, met, pinned_to }
     }
 
+    /// Whether this worker accepts for the listener at all.
+    pub(crate) fn is_served_by(&self, worker: usize) -> bool {
+        self.pinned_to.is_none_or(|pinned| pinned == worker)
+    }
+
     /// How many more accepts this worker may have pending, beside those it has.
     fn allowance(&self, worker: usize, pending: u32) -> u32 {
         let backlog = self.core.backlog.load(Ordering::Relaxed);
         let workers = self.untold.len();
         let share = match self.pinned_to {
-            Some(pinned) if pinned == worker => backlog,
-            Some(_) => 0,
             None => backlog / workers + usize::from(worker < backlog % workers),
+            Some(_) if self.is_served_by(worker) => backlog,
+            Some(_) => 0,
         };
         let share = u32::try_from(share).unwrap_or(u32::MAX).min(MAX_PENDING_ACCEPTS);
         share.saturating_sub(pending).saturating_sub(self.untold[worker].load(Ordering::Acquire))
@@ -230,7 +235,7 @@ pub(crate) fn sort_failure(failure: Failure) -> AcceptFailure {
         Failure::Again | Failure::Cancelled => AcceptFailure::Passing,
         Failure::NoBuffer => AcceptFailure::Shortage,
         Failure::Os(os) => match os {
-            libc::ECONNABORTED | libc::EPROTO | libc::EPERM => AcceptFailure::Passing,
+            libc::ECONNABORTED | libc::EPROTO => AcceptFailure::Passing,
             libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP => AcceptFailure::Fatal(Error::from_os(os)),
             _ => AcceptFailure::Shortage,
         },

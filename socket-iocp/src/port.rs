@@ -165,6 +165,7 @@ impl<H: Handler> PortHandle<H> {
         let listener = Arc::new(Listener::new(core.clone(), state, workers, pinned));
         if let Err(error) = shared.enlist(listener.clone()) {
             SocketTable::leave(core.socket, Entry::Listener(core.id));
+            shared.net.restore_listener(core.own);
             shared.net.close_listener(core.own.socket);
             let state = Arc::into_inner(listener).expect("nobody else has seen it").state;
             return Err(NotAdded { error, socket, state });
@@ -181,6 +182,9 @@ impl<H: Handler> PortHandle<H> {
         let raw = self.own_kind(socket)?;
         shared.net.check_listening(raw)?;
         let identity = shared.net.identity(raw)?;
+        if SocketTable::get(raw).and_then(identity_of) == Some(identity.0) {
+            return Err(ErrorCode::AlreadyAdded.into());
+        }
         let mut mailboxes = Vec::new();
         mailboxes.try_reserve(shared.workers.len()).map_err(|_| ErrorCode::NoMemory)?;
         mailboxes.extend(shared.workers.iter().map(|worker| worker.mailbox.clone()));
@@ -188,6 +192,7 @@ impl<H: Handler> PortHandle<H> {
         let entered = ListenerCore::register(raw, own, identity, backlog, mailboxes)
             .and_then(|core| self.enter_table(raw, identity.0, Entry::Listener(core.id)).map(|()| core));
         if entered.is_err() {
+            shared.net.restore_listener(own);
             shared.net.close_listener(own.socket);
         }
         entered
@@ -252,7 +257,7 @@ impl<H: Handler> PortHandle<H> {
         }
         let target = &shared.workers[shared.choose_worker(0)];
         let entered = target.slots.allocate().and_then(|slot| {
-            self.enter_table(raw, identity.0, Entry::Socket(slot.handle()))?;
+            self.enter_table(raw, identity.0, Entry::Socket(slot.promise(identity.0)))?;
             Ok(slot)
         });
         let slot = match entered {
@@ -397,30 +402,35 @@ impl<H: Handler> PortHandle<H> {
     }
 
     fn find_core(&self, listener: ListenerHandle) -> Result<Arc<ListenerCore>, Error> {
-        let listener = self.enter()?.listener(listener.0).ok_or(ErrorCode::Closed)?;
-        if listener.core.has_ended() { Err(ErrorCode::Closed.into()) } else { Ok(listener.core.clone()) }
+        let core = match self.enter()?.listener(listener.0) {
+            Some(own) => own.core.clone(),
+            None if ListenerCore::find(listener.0).is_some() => return Err(ErrorCode::WrongPort.into()),
+            None => return Err(ErrorCode::Closed.into()),
+        };
+        if core.has_ended() { Err(ErrorCode::Closed.into()) } else { Ok(core) }
     }
 
     /// Takes a listen socket out of the port and hands it back, open, at once. Connections taken from the kernel before
     /// are still given to the accept callback; the listen socket's farewell follows the last of them.
     ///
-    /// Errors: `Closed` (it has ended or is ending).
+    /// Errors: `Closed` (it has ended or is ending), `WrongPort`, `ForeignClose` (the number is another file's by now; the
+    /// listener ends, and nothing is handed back).
     pub fn remove_listener(&self, listener: ListenerHandle) -> Result<Socket, Error> {
         let core = self.find_core(listener)?;
-        let restore = || {
-            if core.own.made_nonblocking {
-                self.shared.net.restore_blocking(core.own.socket);
-            }
-        };
-        if !core.begin_end(ListenerEnd::Removed, restore) {
+        let net = &self.shared.net;
+        if net.identity(core.socket) != Ok(core.identity) {
+            core.begin_end(ListenerEnd::Foreign, || {});
+            return Err(ErrorCode::ForeignClose.into());
+        }
+        if !core.begin_end(ListenerEnd::Removed, || net.restore_listener(core.own)) {
             return Err(ErrorCode::Closed.into());
         }
-        Ok(self.shared.net.adopt(core.socket))
+        Ok(net.adopt(core.socket))
     }
 
     /// Changes a listen socket's backlog (at least 1) while it runs.
     ///
-    /// Errors: `InvalidArgument` (zero), `Closed`.
+    /// Errors: `InvalidArgument` (zero), `Closed`, `WrongPort`.
     pub fn set_accept_backlog(&self, listener: ListenerHandle, backlog: usize) -> Result<(), Error> {
         if backlog == 0 {
             return Err(ErrorCode::InvalidArgument.into());

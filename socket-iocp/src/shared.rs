@@ -51,8 +51,12 @@ pub(crate) struct Shared<H: Handler> {
     listeners: Mutex<Vec<Arc<Listener<H>>>>,
     /// Connected sockets, and accepts under way that may become some; counted only if they are limited.
     admitted: AtomicUsize,
-    /// A listener waits: for a descriptor, or for the number of sockets to fall below its limit.
-    listener_waits: AtomicBool,
+    /// A listener waits for the number of sockets to fall below its limit.
+    waits_for_room: AtomicBool,
+    /// A listener waits for a descriptor or for memory.
+    waits_for_descriptor: AtomicBool,
+    /// How often listeners that waited for a descriptor were told of one.
+    descriptors_freed: AtomicUsize,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// The one worker of a port that its caller drives; `None` otherwise, and when it is over.
     driven: Mutex<Option<Box<Worker<H>>>>,
@@ -90,7 +94,9 @@ impl<H: Handler> Shared<H> {
             closing: AtomicBool::new(false),
             listeners: Mutex::new(Vec::new()),
             admitted: AtomicUsize::new(0),
-            listener_waits: AtomicBool::new(false),
+            waits_for_room: AtomicBool::new(false),
+            waits_for_descriptor: AtomicBool::new(false),
+            descriptors_freed: AtomicUsize::new(0),
             threads: Mutex::new(Vec::new()),
             driven: Mutex::new(None),
         }
@@ -117,7 +123,7 @@ impl<H: Handler> Shared<H> {
         if self.admitted.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok() {
             return true;
         }
-        self.listener_waits.store(true, Ordering::SeqCst);
+        self.waits_for_room.store(true, Ordering::SeqCst);
         // One may have gone between the count and the note.
         self.admitted.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
@@ -126,19 +132,28 @@ impl<H: Handler> Shared<H> {
     pub(crate) fn discharge(&self) {
         if self.options.max_sockets != usize::MAX {
             self.admitted.fetch_sub(1, Ordering::SeqCst);
+            if self.waits_for_room.load(Ordering::SeqCst) && self.waits_for_room.swap(false, Ordering::SeqCst) {
+                self.notify_listeners();
+            }
         }
     }
 
-    /// A socket has gone, its descriptor with it: listeners that wait for either go on.
+    /// A socket has gone, its descriptor with it.
     pub(crate) fn socket_gone(&self) {
         self.discharge();
-        if self.listener_waits.load(Ordering::SeqCst) && self.listener_waits.swap(false, Ordering::SeqCst) {
+        let waits = &self.waits_for_descriptor;
+        if waits.load(Ordering::SeqCst) && waits.swap(false, Ordering::SeqCst) {
+            self.descriptors_freed.fetch_add(1, Ordering::SeqCst);
             self.notify_listeners();
         }
     }
 
     pub(crate) fn listener_paused(&self) {
-        self.listener_waits.store(true, Ordering::SeqCst);
+        self.waits_for_descriptor.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn descriptors_freed(&self) -> usize {
+        self.descriptors_freed.load(Ordering::SeqCst)
     }
 
     // ---- listeners ----
@@ -166,9 +181,9 @@ impl<H: Handler> Shared<H> {
         lock(&self.listeners).iter().find(|listener| listener.core.id == id).cloned()
     }
 
-    /// The listeners that a worker does not know yet.
-    pub(crate) fn unknown_listeners(&self, worker: usize) -> Vec<Arc<Listener<H>>> {
-        lock(&self.listeners).iter().filter(|listener| listener.meet(worker)).cloned().collect()
+    /// A listener that a worker has not met yet; it has now.
+    pub(crate) fn meet_listener(&self, worker: usize) -> Option<Arc<Listener<H>>> {
+        lock(&self.listeners).iter().find(|listener| listener.meet(worker)).cloned()
     }
 
     pub(crate) fn forget_listener(&self, id: u64) {

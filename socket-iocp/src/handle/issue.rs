@@ -32,16 +32,18 @@ impl<H: Handler> Slot<H> {
         Ok(())
     }
 
-    /// Sends a new socket to its worker, before anybody else knows of it.
+    /// Sends a new socket, filled with `Claimer::Foreign`, to its worker.
     pub(crate) fn post_accepted(&self, mailbox: &Mailbox) {
         self.head.recv_link.set_kind(Kind::Accepted);
-        // SAFETY: nobody can claim the recv before the worker has taken this message; a live slot stays until then.
+        // SAFETY: the slot was filled with its recv claimed for this message and the message in transit, so the link is in no
+        // other inbox, and the slot stays until it has arrived.
         unsafe { mailbox.push(NonNull::from(&self.head.recv_link)) };
     }
 
     /// The worker has taken the message of `post_accepted`.
     pub(crate) fn accepted_arrived(&self) {
         self.head.recv_link.set_kind(Kind::Recv);
+        self.head.word.accepted_arrived();
     }
 
     /// Issues an async send: a node for the caller's queue if the caller is the worker, else the message is sent.

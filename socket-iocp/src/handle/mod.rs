@@ -21,7 +21,7 @@ pub(crate) use inbox::Message;
 pub(crate) use issue::Refused;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use node::{NodeList, NodeRef};
-pub(crate) use slot::{Slot, Slots, find_live, resolve};
+pub(crate) use slot::{Slot, Slots, find_live, identity_kept, resolve};
 pub(crate) use table::{Entry, SocketTable};
 pub(crate) use word::{Claimer, Control};
 

@@ -186,6 +186,16 @@ pub(crate) fn find_live(handle: SocketHandle) -> Option<(&'static SlotHead, Arc<
     head.word.is_live(handle.generation()).then_some((head, mailbox))
 }
 
+/// The identity kept with the socket that a handle names, which may be about to live.
+pub(crate) fn identity_kept(handle: SocketHandle) -> Option<u64> {
+    let head = chunk_of(handle.index())?.head(handle.index());
+    let generation = head.word.generation();
+    let lives = head.word.is_live(handle.generation());
+    let will_live = generation + 1 == handle.generation() && !head.word.is_occupied();
+    let identity = head.identity.load(Ordering::Acquire);
+    (lives || will_live).then_some(identity)
+}
+
 /// The slots of one worker.
 pub(crate) struct Slots<H: Handler> {
     port: u64,
@@ -224,7 +234,8 @@ impl<H: Handler> Slots<H> {
         if inner.closed {
             return Err(ErrorCode::Closed.into());
         }
-        if inner.first_free == NONE {
+        // A chunk taken over from an earlier port may be used up.
+        while inner.first_free == NONE {
             self.grow(&mut inner)?;
         }
         let slot = self.at(inner.first_free);
@@ -300,8 +311,9 @@ impl<H: Handler> Drop for Slots<H> {
 }
 
 impl<H: Handler> NewSlot<'_, H> {
-    /// The handle that the socket will have.
-    pub(crate) fn handle(&self) -> SocketHandle {
+    /// The handle that the socket with this identity will have.
+    pub(crate) fn promise(&self, identity: u64) -> SocketHandle {
+        self.slot.head.identity.store(identity, Ordering::Release);
         SocketHandle::new(self.slot.index(), self.slot.head.word.generation() + 1)
     }
 

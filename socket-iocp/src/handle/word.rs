@@ -14,7 +14,7 @@ const SHUTDOWN: u64 = 1 << 35;
 const CLOSE: u64 = 1 << 36;
 const ABORT: u64 = 1 << 37;
 const REMOVE: u64 = 1 << 38;
-/// The number has become another socket's; see `sockets.rs`.
+/// The number has become another socket's; see `table.rs`.
 const FOREIGN: u64 = 1 << 39;
 /// The worker has ended the socket: a failure, a panic, the port's deletion, or the ending called for has begun.
 const ENDED: u64 = 1 << 40;
@@ -82,12 +82,12 @@ impl Word {
         self.0.load(Ordering::Acquire) & LIVE != 0
     }
 
-    /// Makes a vacant slot live under the next generation, which is returned. `claimer`: whether its first message has to
-    /// travel to the worker. Only the slot's one allocator calls it.
+    /// Makes a vacant slot live under the next generation, which is returned. `Claimer::Foreign`: its arrival has to travel to
+    /// the worker, by the recv's link; so the recv is claimed until then. Only the slot's one allocator calls it.
     pub(crate) fn bring_to_life(&self, claimer: Claimer) -> u32 {
         let generation = (self.0.load(Ordering::Relaxed) as u32) + 1;
-        let transit = if claimer == Claimer::Foreign { TRANSIT } else { 0 };
-        self.0.store(u64::from(generation) | LIVE | transit, Ordering::Release);
+        let arriving = if claimer == Claimer::Foreign { TRANSIT | RECV } else { 0 };
+        self.0.store(u64::from(generation) | LIVE | arriving, Ordering::Release);
         generation
     }
 
@@ -174,6 +174,11 @@ impl Word {
     /// The worker has taken a recv or a send from its inbox.
     pub(crate) fn arrived(&self) {
         self.0.fetch_sub(TRANSIT, Ordering::AcqRel);
+    }
+
+    /// The worker has taken the arrival of a new socket from its inbox.
+    pub(crate) fn accepted_arrived(&self) {
+        self.0.fetch_sub(TRANSIT | RECV, Ordering::AcqRel);
     }
 
     /// The worker has taken the control link from its inbox.

@@ -14,7 +14,7 @@
 //! - [`cancel`](Backend::cancel) asks for an early end. `Done`: the operation is over and no completion will come.
 //!   `Requested`: the operation's own completion will come, as `Cancelled` or as whatever it became.
 //! - Memory: the bytes of a send and the buffer of a recv belong to the kernel from submission to completion. The state
-//!   machine keeps the send's buffers in its queue until then (`SendQueue` pops in `complete` only); the backend keeps
+//!   machine keeps the send's buffers in its queue until then (`SendQueue` pops only what is done); the backend keeps
 //!   the recv's.
 //! - [`accept`](Backend::accept) starts one accept on a listener's own descriptor; several may be pending.
 //! - [`wait`](Backend::wait) submits what has been queued and blocks until there is a completion, a wake-up or the

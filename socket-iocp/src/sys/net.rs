@@ -84,10 +84,15 @@ impl Net {
         }
     }
 
-    /// Makes a listener blocking again that [`duplicate_listener`](Net::duplicate_listener) made nonblocking, before it
-    /// is handed back; whichever of its descriptors does it.
-    pub(crate) fn restore_blocking(&self, socket: RawSocket) {
+    fn restore_blocking(&self, socket: RawSocket) {
         each!(self, restore_blocking(socket));
+    }
+
+    /// Gives a listener the blocking mode back that it had before [`duplicate_listener`](Net::duplicate_listener).
+    pub(crate) fn restore_listener(&self, own: DuplicateListener) {
+        if own.made_nonblocking {
+            self.restore_blocking(own.socket);
+        }
     }
 
     /// Closes one descriptor of a listener. Unlike [`close`](Net::close) it changes no socket option, which would show

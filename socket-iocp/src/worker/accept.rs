@@ -2,15 +2,14 @@
 
 use super::{Arrival, Info, Local, Worker};
 use crate::address::Address;
-use crate::handle::{Claimer, Control, Entry, Slot, SocketTable, find_live};
+use crate::handle::{Claimer, Control, Entry, Slot, SocketTable, find_live, identity_kept};
 use crate::handler::Handler;
 use crate::listener::{AcceptFailure, Accepting, Listener, ListenerCore, ListenerEnd, sort_failure};
 use crate::sys::net::CloseHow;
 use crate::sys::{Accepted, CancelOutcome, Failure, ListenerKey, Submitted};
-use crate::{Error, RawSocket};
+use crate::{Error, ErrorCode, RawSocket};
 use socket2::SockAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What starting accepts came to, for one listener.
 enum Next {
@@ -25,7 +24,7 @@ impl<H: Handler> Worker<H> {
         let news = self.mailbox().take_listener_news();
         if news {
             self.meet_new_listeners();
-            self.resume_all();
+            self.resume_if_freed();
         }
         if !news && !self.accepts_due.replace(false) {
             return;
@@ -67,12 +66,19 @@ impl<H: Handler> Worker<H> {
 
     /// Takes up the listeners of the port that this worker does not have yet.
     fn meet_new_listeners(&self) {
-        for listener in self.shared().unknown_listeners(self.index) {
+        while let Some(listener) = self.shared().meet_listener(self.index) {
+            if self.accepting.borrow_mut().try_reserve(1).is_err() {
+                listener.core.begin_end(ListenerEnd::Failed(ErrorCode::NoMemory.into()), || {});
+                self.unref_listener(listener);
+                continue;
+            }
             let key = ListenerKey(self.next_listener_key.get());
             self.next_listener_key.set(key.0.wrapping_add(1));
-            let added = self.backend.borrow_mut().add_listener(key, listener.core.own.socket);
-            if let Err(error) = added {
-                listener.core.begin_end(ListenerEnd::Failed(error), || {});
+            if listener.is_served_by(self.index) {
+                let added = self.backend.borrow_mut().add_listener(key, listener.core.own.socket);
+                if let Err(error) = added {
+                    listener.core.begin_end(ListenerEnd::Failed(error), || {});
+                }
             }
             self.accepting.borrow_mut().push(Accepting::new(listener, key));
         }
@@ -172,9 +178,11 @@ impl<H: Handler> Worker<H> {
         });
     }
 
-    fn resume_all(&self) {
-        for accepting in self.accepting.borrow_mut().iter_mut() {
-            accepting.resume();
+    /// Goes on with paused listeners if a descriptor has been freed since the last look.
+    fn resume_if_freed(&self) {
+        let freed = self.shared().descriptors_freed();
+        if self.descriptors_freed.replace(freed) != freed {
+            self.accepting.borrow_mut().iter_mut().for_each(Accepting::resume);
         }
     }
 
@@ -190,7 +198,9 @@ impl<H: Handler> Worker<H> {
 
     fn leave_listener(&self, at: usize) {
         let accepting = self.accepting.borrow_mut().remove(at);
-        self.backend.borrow_mut().remove_listener(accepting.key, accepting.listener.core.own.socket);
+        if accepting.listener.is_served_by(self.index) {
+            self.backend.borrow_mut().remove_listener(accepting.key, accepting.listener.core.own.socket);
+        }
         self.unref_listener(accepting.listener);
     }
 
@@ -268,10 +278,10 @@ pub(crate) fn tell_foreign_close(entry: Entry) {
     }
 }
 
-/// The identity kept with a live socket or listener, to tell whether its number is still its own.
+/// The identity kept with a socket (also one that is just being added) or a listener, to tell whether its number is still its own.
 pub(crate) fn identity_of(entry: Entry) -> Option<u64> {
     match entry {
-        Entry::Socket(handle) => find_live(handle).map(|(head, _)| head.identity.load(Ordering::Relaxed)),
+        Entry::Socket(handle) => identity_kept(handle),
         Entry::Listener(id) => ListenerCore::find(id).map(|core| core.identity.0),
     }
 }

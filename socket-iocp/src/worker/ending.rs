@@ -20,9 +20,11 @@ impl<H: Handler> Worker<H> {
         slot.head.word.recv_reported(false);
 
         let mut socket = None;
-        if close == Close::HandBack {
+        let net = &self.shared().net;
+        let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
+        if close == Close::HandBack && SocketTable::leave(raw, entry) && net.identity(raw) == Ok(identity) {
             self.backend.borrow_mut().forget(&mut local.machine.borrow_mut().io, raw);
-            socket = SocketTable::leave(raw, entry).then(|| self.shared().net.adopt(raw));
+            socket = Some(net.adopt(raw));
         }
         let state = local.state.borrow_mut().take();
         if let Some(state) = state {
@@ -40,8 +42,7 @@ impl<H: Handler> Worker<H> {
         };
         let ours = close != Close::HandBack && SocketTable::leave(raw, entry);
         if let (Some(how), true) = (how, ours) {
-            let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
-            self.shared().net.close(raw, how, Some(identity));
+            net.close(raw, how, Some(identity));
         }
         // What was lent goes now that the farewell has returned.
         *local.machine.borrow_mut() = Machine::new(false);

@@ -99,6 +99,8 @@ pub(crate) struct Worker<H: Handler> {
     lingering: LingerList,
     accepting: RefCell<Vec<Accepting<H>>>,
     next_listener_key: Cell<u32>,
+    /// What the port's count of freed descriptors was when paused listeners last went on.
+    descriptors_freed: Cell<usize>,
     /// A listener of this worker may start another accept.
     accepts_due: Cell<bool>,
     /// When to try the recvs again that found no buffer.
@@ -135,6 +137,7 @@ impl<H: Handler> Worker<H> {
             lingering,
             accepting: RefCell::new(Vec::new()),
             next_listener_key: Cell::new(0),
+            descriptors_freed: Cell::new(0),
             accepts_due: Cell::new(false),
             buffers_retry_at: Cell::new(None),
             winding_up: Cell::new(false),
@@ -299,7 +302,6 @@ impl<H: Handler> Worker<H> {
                 Message::Accepted(index) => {
                     let slot = self.slots().at(index);
                     slot.accepted_arrived();
-                    slot.head.word.arrived();
                     self.mark_ready(index);
                 }
             }
