@@ -498,7 +498,8 @@ int socket_iocp_run( void *socket_iocp_state, int timeout_ms );
 /*
  * Stores in *descriptor the one descriptor of a port made with SOCKET_IOCP_THREADS_NONE that is readable whenever
  * socket_iocp_run( port, 0 ) has something to do, deadlines included: for poll(2) and the like, in a program that has an event
- * loop already. It is to be polled for reading and nothing else, and is valid until the port is deleted.
+ * loop already. It is to be polled for reading and nothing else, and is valid until the port is deleted. On io_uring a poll may
+ * return EINTR when there is something to do: poll again, as poll(2) asks of every caller.
  *
  * Errors: SOCKET_IOCP_E_WRONG_CONTEXT (the port has threads), SOCKET_IOCP_E_UNSUPPORTED (Windows).
  */
@@ -534,6 +535,7 @@ struct socket_iocp_counters {
     uint64_t sent_bytes;        /* bytes of these sends */
     uint64_t farewells;         /* farewells delivered */
     uint64_t panics;            /* defects caught */
+    uint64_t accept_errors;     /* accepts that failed and were tried again */
     uint64_t accept_backoffs;   /* pauses of a listener for want of descriptors or memory */
     uint64_t buffer_shortages;  /* recvs that had to wait for a read buffer */
     uint64_t waits;             /* waits for completions: system calls */

@@ -1,6 +1,6 @@
 //! What every entry goes through: the panic boundary, the result as C sees it, and structs that carry their size.
 
-use crate::{fork, platform};
+use crate::platform;
 use engine::{Error, ErrorCode};
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -14,7 +14,7 @@ const MAX_STRUCT_SIZE: usize = 4096;
 /// Runs an entry's body, unless this is a forked child; nothing unwinds out of it. A failure's operating system code goes to `errno` last, and
 /// `errno` is as it was if there is none.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, c_int> {
-    if fork::is_child() {
+    if engine::is_forked_child() {
         return Err(ErrorCode::Closed as c_int);
     }
     let os_before = platform::os_error();

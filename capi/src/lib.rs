@@ -13,7 +13,6 @@ mod addresses;
 mod boundary;
 mod calls;
 mod current;
-mod fork;
 mod handler;
 mod platform;
 mod ports;

@@ -2,7 +2,6 @@
 
 use crate::abi::{self, ErrorCallback, RecvCallback, SendCallback, THREADS_NONE};
 use crate::current;
-use crate::fork;
 use crate::handler::{CHandler, Callbacks};
 use crate::table::Table;
 use engine::{BackendKind, Error, ErrorCode, Options, Port, PortHandle};
@@ -41,7 +40,6 @@ pub(crate) fn with_port<T>(
 
 /// Makes a port and its handle.
 pub(crate) fn create(read_buffer_size: usize, callbacks: Callbacks, given: &abi::Options) -> Result<usize, Error> {
-    fork::watch()?;
     let options = engine_options(read_buffer_size, given)?;
     let claim = PORTS.claim()?;
     let handle = claim.handle();

@@ -11,7 +11,6 @@
 //! a call that has entered keeps the value alive, and none enters once the slot is closing. Whoever leaves a closing slot
 //! last drops the value and frees the slot under the next generation. No lock is taken but to wait for that.
 
-use crate::fork;
 use engine::{Error, ErrorCode};
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
@@ -268,7 +267,7 @@ impl<T> Deref for Entered<'_, T> {
 impl<T> Drop for Entered<'_, T> {
     fn drop(&mut self) {
         // In a child forked from inside the call the value is the parent's business: it stays as it is, for ever.
-        if fork::is_child() {
+        if engine::is_forked_child() {
             return;
         }
         let before = State::load(self.slot.state.fetch_sub(1, Ordering::AcqRel));

@@ -29,6 +29,8 @@ pub use options::{BackendKind, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_THREADS, Op
 pub use owned::Socket;
 pub use port::{ListenerHandle, NotAdded, Port, PortHandle, Rejected};
 pub use statistics::Statistics;
+#[doc(hidden)]
+pub use sys::process::is_forked_child;
 
 /// The in-process network of the `sim` backend, for tests of the engine.
 #[cfg(feature = "sim")]

@@ -35,7 +35,7 @@ pub(crate) fn open<H: Handler>(handler: H, options: Options) -> Result<Arc<Share
     let mut options = options;
     overridden(&mut options)?;
     options.check()?;
-    process::watch_forks();
+    process::watch_forks()?;
 
     let net = options.net()?;
     let count = match options.threads {

@@ -63,7 +63,6 @@ pub struct Options {
     pub(crate) backend: Option<BackendKind>,
     pub(crate) linger: Duration,
     pub(crate) max_sockets: usize,
-    pub(crate) max_taken_buffers: usize,
     pub(crate) max_queued_sends: u32,
     #[cfg(feature = "sim")]
     pub(crate) network: Option<Arc<Network>>,
@@ -78,7 +77,6 @@ impl Options {
             backend: None,
             linger: Duration::from_secs(5),
             max_sockets: usize::MAX,
-            max_taken_buffers: 65_536,
             max_queued_sends: u32::MAX,
             #[cfg(feature = "sim")]
             network: None,
@@ -109,12 +107,6 @@ impl Options {
     /// add above it is [`ErrorCode::Limit`]; connections above it wait in the kernel's backlog. Default: no limit.
     pub fn max_sockets(mut self, sockets: usize) -> Options {
         self.max_sockets = sockets;
-        self
-    }
-
-    /// The most read buffers detached by `socket_iocp_take_buffer` at once. Default 65,536.
-    pub fn max_taken_buffers(mut self, buffers: usize) -> Options {
-        self.max_taken_buffers = buffers;
         self
     }
 

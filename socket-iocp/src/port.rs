@@ -128,9 +128,14 @@ impl<H: Handler> PortHandle<H> {
     ) -> Result<R, Error> {
         let shared = self.enter()?;
         let (slot, worker) = resolve::<H>(shared.number.get(), socket)?;
-        shared.number.worker(|here| match here {
+        let done = shared.number.worker(|here| match here {
             Some(here) if here.index() == worker => body(shared, slot, Place::Here(here)),
             _ => body(shared, slot, Place::Elsewhere(worker)),
+        });
+        // A generation that has not been yet: nobody was ever given this handle.
+        done.map_err(|error| match error.code() {
+            ErrorCode::Closed if socket.generation() > slot.head.word.generation() => ErrorCode::BadHandle.into(),
+            _ => error,
         })
     }
 

@@ -12,8 +12,6 @@ macro_rules! counters {
             pub sockets_now: u64,
             /// Listen sockets in the port now.
             pub listeners_now: u64,
-            /// Read buffers detached by `socket_iocp_take_buffer` now.
-            pub taken_buffers_now: u64,
             /// Wake-ups of a worker by another thread.
             pub wakeups: u64,
             $($(#[doc = $doc])+ pub $name: u64,)+

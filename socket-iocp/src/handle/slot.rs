@@ -346,5 +346,10 @@ pub(crate) fn resolve<H: Handler>(port: u64, handle: SocketHandle) -> Result<(&'
         return Ok((chunk.slot(handle.index()), chunk.worker.load(Ordering::Relaxed) as usize));
     }
     let word = &chunk.head(handle.index()).word;
-    Err(if word.is_live(handle.generation()) { ErrorCode::WrongPort } else { ErrorCode::Closed }.into())
+    Err(match handle.generation().cmp(&word.generation()) {
+        std::cmp::Ordering::Greater => ErrorCode::BadHandle,
+        std::cmp::Ordering::Equal if word.is_live(handle.generation()) => ErrorCode::WrongPort,
+        _ => ErrorCode::Closed,
+    }
+    .into())
 }

@@ -1,7 +1,8 @@
 //! What a library in somebody else's process has to mind: forks and signals.
 
+use crate::{Error, ErrorCode};
 use std::io;
-use std::sync::Once;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
@@ -12,18 +13,16 @@ extern "C" fn in_child() {
 }
 
 /// Has forks noticed from now on: see pthread_atfork(3).
-pub(crate) fn watch_forks() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: `in_child` does nothing but store to an atomic, as a fork handler may. A refusal (ENOMEM) is passed over:
-        // the library then works as before, and a forked child has to keep off it by itself.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    });
+pub(crate) fn watch_forks() -> Result<(), Error> {
+    static ANSWER: OnceLock<i32> = OnceLock::new();
+    // SAFETY: `in_child` does nothing but store to an atomic, as a fork handler may.
+    let refused = *ANSWER.get_or_init(|| unsafe { libc::pthread_atfork(None, None, Some(in_child)) });
+    if refused == 0 { Ok(()) } else { Err(Error::with_os(ErrorCode::NoMemory, refused)) }
 }
 
 /// Whether this process is a forked child of one that used the library: the workers are not here, and locks may be held for
 /// ever.
-pub(crate) fn is_forked_child() -> bool {
+pub fn is_forked_child() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 

@@ -1,0 +1,55 @@
+/* Sizes and offsets of the structs, as the library has them (capi/src/abi.rs), and what the header defines. */
+#include "check.h"
+
+#define AT( type, member, offset ) CHECK( offsetof( struct type, member ) == ( offset ) )
+
+static void structs( void )
+{
+    if( sizeof( void * ) != 8 )
+        return;
+    CHECK( sizeof( struct socket_iocp_options ) == 48 );
+    AT( socket_iocp_options, size, 0 );
+    AT( socket_iocp_options, threads, 8 );
+    AT( socket_iocp_options, backend, 12 );
+    AT( socket_iocp_options, linger_ms, 16 );
+    AT( socket_iocp_options, max_queued_sends, 20 );
+    AT( socket_iocp_options, max_sockets, 24 );
+    AT( socket_iocp_options, max_taken_buffers, 32 );
+    AT( socket_iocp_options, listen_error_callback_function, 40 );
+
+    CHECK( sizeof( struct socket_iocp_completion ) == 64 );
+    AT( socket_iocp_completion, size, 0 );
+    AT( socket_iocp_completion, operation, 8 );
+    AT( socket_iocp_completion, status, 12 );
+    AT( socket_iocp_completion, os_error, 16 );
+    AT( socket_iocp_completion, local_address_size, 20 );
+    AT( socket_iocp_completion, remote_address_size, 24 );
+    AT( socket_iocp_completion, socket, 28 );
+    AT( socket_iocp_completion, socket_iocp_socket_state, 32 );
+    AT( socket_iocp_completion, local_address, 40 );
+    AT( socket_iocp_completion, remote_address, 48 );
+    AT( socket_iocp_completion, byte_count, 56 );
+
+    CHECK( sizeof( struct socket_iocp_counters ) == 136 );
+    AT( socket_iocp_counters, sockets_now, 8 );
+    AT( socket_iocp_counters, wakeups, 128 );
+}
+
+static void initializer( void )
+{
+    struct socket_iocp_options options = SOCKET_IOCP_OPTIONS_INIT;
+    struct socket_iocp_options zero;
+    memset( &zero, 0, sizeof zero );
+    zero.size = sizeof zero;
+    CHECK( memcmp( &options, &zero, sizeof zero ) == 0 );
+}
+
+int main( void )
+{
+    begin_test();
+    CHECK( sizeof( SOCKET ) == sizeof( int ) && INVALID_SOCKET == -1 && SOCKET_ERROR == -1 );
+    CHECK( sizeof( DWORD ) == 4 && (DWORD)-1 > 0 );
+    structs();
+    initializer();
+    return 0;
+}
