@@ -1,6 +1,56 @@
-//! Completion ports for sockets, everywhere.
+//! Completion ports for sockets, everywhere: issue an operation, get one callback when it has ended.
+//!
+//! A [`Port`] has worker threads and a [`Handler`] with the callbacks. Listening and connected sockets go in as owned values
+//! and come back as owned values. Each call of [`PortHandle::recv`], [`PortHandle::send`] or [`PortHandle::sync_send`] that
+//! was accepted brings exactly one callback; a socket's last callback is its farewell, [`Handler::error`].
+//!
+//! ```no_run
+//! use socket_iocp::{Context, Error, Farewell, Handler, Options, Port, ReadBuffer, Sent};
+//!
+//! struct Discard;
+//!
+//! impl Handler for Discard {
+//!     type Listener = ();
+//!     type Socket = u64; // the bytes received so far
+//!     type Write = ();
+//!
+//!     fn accept(&self, context: &Context<'_, Self>, _: &()) -> Option<u64> {
+//!         context.recv().ok().map(|()| 0)
+//!     }
+//!
+//!     fn recv(&self, context: &Context<'_, Self>, total: &mut u64, received: Result<ReadBuffer, Error>) {
+//!         match received {
+//!             Ok(bytes) if !bytes.is_empty() => {
+//!                 *total += bytes.len() as u64;
+//!                 drop(context.recv());
+//!             }
+//!             _ => drop(context.close()),
+//!         }
+//!     }
+//!
+//!     fn send(&self, _: &Context<'_, Self>, _: &mut u64, _: Sent<()>) {}
+//!
+//!     fn error(&self, context: &Context<'_, Self>, total: u64, farewell: Farewell) {
+//!         println!("{:?}: {total} bytes, {:?}", context.remote_addr(), farewell.reason);
+//!     }
+//! }
+//!
+//! let port = Port::new(Discard, Options::new(64 << 10))?;
+//! let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! port.add_listener(listener, 64, ()).map_err(|refused| refused.error)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Threads
+//! A socket stays with one worker: its callbacks never overlap and come in the order of the events. Those of sockets on
+//! different workers run in parallel. Every call may be made from any thread and from inside any callback; none runs a
+//! callback. A port made with [`Options::threads`]`(0)` has no workers and is driven by [`PortHandle::run`].
+//!
+//! # Endings
+//! A failed operation, [`close`](PortHandle::close), [`abort`](PortHandle::abort), [`remove`](PortHandle::remove), the
+//! deletion of the port and a panic in a callback end a socket; the peer's FIN does not. Sends still outstanding are reported
+//! before the farewell; a recv still outstanding is reported by the farewell alone, unless its bytes had come.
 
-#![doc = include_str!("../README.md")]
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks, missing_docs)]
 
 mod address;

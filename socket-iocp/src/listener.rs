@@ -62,8 +62,12 @@ pub(crate) struct ListenerCore {
     /// The caller's descriptor.
     pub(crate) socket: RawSocket,
     /// The library's own, for accepts.
-    pub(crate) own: DuplicateListener,
+    pub(crate) own: RawSocket,
     pub(crate) identity: Identity,
+    /// Accepts are made on readiness: the open file has to be nonblocking.
+    nonblocking: bool,
+    /// This one makes the open file blocking again when it is handed back.
+    restores_blocking: AtomicBool,
     backlog: AtomicUsize,
     end: Mutex<Option<ListenerEnd>>,
     /// Set after `end`, for a look without the lock.
@@ -76,6 +80,7 @@ impl ListenerCore {
     pub(crate) fn register(
         socket: RawSocket,
         own: DuplicateListener,
+        nonblocking: bool,
         identity: Identity,
         backlog: usize,
         mailboxes: Vec<Arc<Mailbox>>,
@@ -86,8 +91,10 @@ impl ListenerCore {
         let core = Arc::new(ListenerCore {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             socket,
-            own,
+            own: own.socket,
             identity,
+            nonblocking,
+            restores_blocking: AtomicBool::new(own.made_nonblocking),
             backlog: AtomicUsize::new(backlog),
             end: Mutex::new(None),
             ended: AtomicBool::new(false),
@@ -100,6 +107,23 @@ impl ListenerCore {
     /// The listener of this id, of whatever port.
     pub(crate) fn find(id: u64) -> Option<Arc<ListenerCore>> {
         lock(&LISTENERS).iter().filter_map(Weak::upgrade).find(|listener| listener.id == id)
+    }
+
+    /// Whether the open file has to be made blocking again now that this listener leaves it. If another one of this library
+    /// accepts on the same open file, the duty goes over to that one.
+    pub(crate) fn must_restore_blocking(&self) -> bool {
+        let listeners = lock(&LISTENERS);
+        if !self.restores_blocking.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        let shares = |other: &Arc<ListenerCore>| {
+            other.id != self.id && other.identity == self.identity && other.nonblocking && !other.has_ended()
+        };
+        let heir = listeners.iter().filter_map(Weak::upgrade).find(shares);
+        heir.as_ref().is_none_or(|heir| {
+            heir.restores_blocking.store(true, Ordering::Relaxed);
+            false
+        })
     }
 
     /// Begins the end; false if it has begun already. `then` runs when it is certain that no accept will be started any

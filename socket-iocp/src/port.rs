@@ -170,8 +170,8 @@ impl<H: Handler> PortHandle<H> {
         let listener = Arc::new(Listener::new(core.clone(), state, workers, pinned));
         if let Err(error) = shared.enlist(listener.clone()) {
             SocketTable::leave(core.socket, Entry::Listener(core.id));
-            shared.net.restore_listener(core.own);
-            shared.net.close_listener(core.own.socket);
+            self.restore_blocking(&core);
+            shared.net.close_listener(core.own);
             let state = Arc::into_inner(listener).expect("nobody else has seen it").state;
             return Err(NotAdded { error, socket, state });
         }
@@ -193,14 +193,29 @@ impl<H: Handler> PortHandle<H> {
         let mut mailboxes = Vec::new();
         mailboxes.try_reserve(shared.workers.len()).map_err(|_| ErrorCode::NoMemory)?;
         mailboxes.extend(shared.workers.iter().map(|worker| worker.mailbox.clone()));
-        let own = shared.net.duplicate_listener(raw, shared.one_accept_is_enough())?;
-        let entered = ListenerCore::register(raw, own, identity, backlog, mailboxes)
-            .and_then(|core| self.enter_table(raw, identity.0, Entry::Listener(core.id)).map(|()| core));
-        if entered.is_err() {
-            shared.net.restore_listener(own);
+        let nonblocking = shared.one_accept_is_enough();
+        let own = shared.net.duplicate_listener(raw, nonblocking)?;
+        let core = ListenerCore::register(raw, own, nonblocking, identity, backlog, mailboxes);
+        let entered = match &core {
+            Ok(core) => self.enter_table(raw, identity.0, Entry::Listener(core.id)),
+            Err(error) => Err(*error),
+        };
+        if let Err(error) = entered {
+            match &core {
+                Ok(core) => self.restore_blocking(core),
+                Err(_) => shared.net.restore_listener(own),
+            }
             shared.net.close_listener(own.socket);
+            return Err(error);
         }
-        entered
+        core
+    }
+
+    /// Gives a listener's open file the blocking mode back that it came with.
+    fn restore_blocking(&self, core: &ListenerCore) {
+        if core.must_restore_blocking() {
+            self.shared.net.restore_blocking(core.own);
+        }
     }
 
     /// The socket's number, if it is of the kind (the system's, or simulated) that this port serves.
@@ -427,7 +442,7 @@ impl<H: Handler> PortHandle<H> {
             core.begin_end(ListenerEnd::Foreign, || {});
             return Err(ErrorCode::ForeignClose.into());
         }
-        if !core.begin_end(ListenerEnd::Removed, || net.restore_listener(core.own)) {
+        if !core.begin_end(ListenerEnd::Removed, || self.restore_blocking(&core)) {
             return Err(ErrorCode::Closed.into());
         }
         Ok(net.adopt(core.socket))

@@ -266,8 +266,10 @@ impl<H: Handler> Shared<H> {
     fn drive_to_the_end(&self) {
         let mut driven = lock(&self.driven);
         while let Some(worker) = driven.as_ref() {
-            if worker.run_driven(None) == Turn::Over {
-                *driven = None;
+            match worker.run_driven(None) {
+                Turn::GoOn => {}
+                Turn::Over => *driven = None,
+                Turn::Forked => return,
             }
         }
     }
@@ -276,7 +278,8 @@ impl<H: Handler> Shared<H> {
     /// left it to this run.
     pub(crate) fn run(&self, timeout: Option<Duration>) -> Result<(), Error> {
         if self.options.threads != Some(0) {
-            return Err(ErrorCode::WrongContext.into());
+            let code = if self.is_closing() { ErrorCode::Closed } else { ErrorCode::WrongContext };
+            return Err(code.into());
         }
         self.run_once(timeout)?;
         // Looked at when the lock is free again: a delete that found it taken has set the flag before.
@@ -297,10 +300,14 @@ impl<H: Handler> Shared<H> {
             Err(TryLockError::WouldBlock) => return Err(ErrorCode::Busy.into()),
         };
         let worker = driven.as_ref().ok_or(ErrorCode::Closed)?;
-        if worker.run_driven(timeout) == Turn::Over {
-            *driven = None;
+        match worker.run_driven(timeout) {
+            Turn::GoOn => Ok(()),
+            Turn::Over => {
+                *driven = None;
+                Ok(())
+            }
+            Turn::Forked => Err(ErrorCode::Closed.into()),
         }
-        Ok(())
     }
 
     pub(crate) fn statistics(&self) -> Statistics {

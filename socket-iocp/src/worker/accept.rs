@@ -49,7 +49,7 @@ impl<H: Handler> Worker<H> {
     fn next_for_listeners(&self) -> Option<Next> {
         let one_is_enough = self.shared().one_accept_is_enough();
         for (at, accepting) in self.accepting.borrow_mut().iter_mut().enumerate() {
-            let (key, own) = (accepting.key, accepting.listener.core.own.socket);
+            let (key, own) = (accepting.key, accepting.listener.core.own);
             if accepting.start_cancel() {
                 return Some(Next::Cancel(key, own));
             }
@@ -75,7 +75,7 @@ impl<H: Handler> Worker<H> {
             let key = ListenerKey(self.next_listener_key.get());
             self.next_listener_key.set(key.0.wrapping_add(1));
             if listener.is_served_by(self.index) {
-                let added = self.backend.borrow_mut().add_listener(key, listener.core.own.socket);
+                let added = self.backend.borrow_mut().add_listener(key, listener.core.own);
                 if let Err(error) = added {
                     listener.core.begin_end(ListenerEnd::Failed(error), || {});
                 }
@@ -199,7 +199,7 @@ impl<H: Handler> Worker<H> {
     fn leave_listener(&self, at: usize) {
         let accepting = self.accepting.borrow_mut().remove(at);
         if accepting.listener.is_served_by(self.index) {
-            self.backend.borrow_mut().remove_listener(accepting.key, accepting.listener.core.own.socket);
+            self.backend.borrow_mut().remove_listener(accepting.key, accepting.listener.core.own);
         }
         self.unref_listener(accepting.listener);
     }
@@ -219,7 +219,7 @@ impl<H: Handler> Worker<H> {
         let shared = self.shared();
         let core = &listener.core;
         let end = core.end().unwrap_or(ListenerEnd::Deleted);
-        shared.net.close_listener(core.own.socket);
+        shared.net.close_listener(core.own);
         let told = super::deliver::guarded(|| shared.handler.listen_error(&self.port, &listener.state, end.reason()));
         self.counters().panics.add(u64::from(told.is_err()));
         let closes = matches!(end, ListenerEnd::Deleted | ListenerEnd::Failed(_));

@@ -4,6 +4,7 @@ use super::{Local, Worker};
 use crate::handle::{NodeRef, Slot};
 use crate::handler::{Context, Handler, Names, Sent};
 use crate::socket::{Close, Event};
+use crate::sys::process;
 use crate::{Error, ErrorCode, ReadBuffer};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +25,9 @@ impl<H: Handler> Worker<H> {
         for _ in 0..self.ready.len() {
             let Some(index) = self.ready.pop(|index| &self.local_at(index).ready) else { break };
             callbacks += self.deliver_socket(self.slots().at(index));
+            if process::is_forked_child() {
+                break;
+            }
         }
         callbacks
     }

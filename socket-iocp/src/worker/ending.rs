@@ -15,16 +15,20 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         let raw = local.info.raw;
         let entry = Entry::Socket(slot.handle());
-        let (reason, close) = local.machine.borrow().ending();
+        let (mut reason, close) = local.machine.borrow().ending();
         self.lingering.remove(slot.index(), |index| &self.local_at(index).linger);
         slot.head.word.recv_reported(false);
 
         let mut socket = None;
         let net = &self.shared().net;
         let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
-        if close == Close::HandBack && SocketTable::leave(raw, entry) && net.identity(raw) == Ok(identity) {
-            self.backend.borrow_mut().forget(&mut local.machine.borrow_mut().io, raw);
-            socket = Some(net.adopt(raw));
+        if close == Close::HandBack {
+            if SocketTable::leave(raw, entry) && net.identity(raw) == Ok(identity) {
+                self.backend.borrow_mut().forget(&mut local.machine.borrow_mut().io, raw);
+                socket = Some(net.adopt(raw));
+            } else {
+                reason = Err(ErrorCode::ForeignClose.into());
+            }
         }
         let state = local.state.borrow_mut().take();
         if let Some(state) = state {

@@ -27,7 +27,7 @@ use crate::port::PortHandle;
 use crate::shared::Shared;
 use crate::socket::Machine;
 use crate::statistics::Counters;
-use crate::sys::{Backend, Key};
+use crate::sys::{Backend, Key, process};
 use crate::{Error, RawSocket};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -115,6 +115,8 @@ pub(crate) enum Turn {
     GoOn,
     /// The port is deleted and this worker has nothing left.
     Over,
+    /// A callback has forked, and this is the child: what the kernel and the other threads share is the parent's.
+    Forked,
 }
 
 impl<H: Handler> Worker<H> {
@@ -186,23 +188,39 @@ impl<H: Handler> Worker<H> {
     }
 
     /// The loop of a worker thread, until the port is deleted and everything is reported.
-    pub(crate) fn run_thread(&self) {
+    pub(crate) fn run_thread(self) {
         if self.backend.borrow_mut().start().is_err() {
             // The ring refused to be enabled: nothing can be served. The port goes; its calls answer `Closed`.
             self.shared().begin_deletion();
         }
-        self.shared().number.run_as(self, || while self.turn(None) == Turn::GoOn {});
+        let run = || loop {
+            match self.turn(None) {
+                Turn::GoOn => {}
+                end => break end,
+            }
+        };
+        if self.shared().number.run_as(&self, run) == Turn::Forked {
+            std::mem::forget(self);
+        }
     }
 
     /// One turn, waiting at most `timeout` (`None`: for ever) for something to do.
     fn turn(&self, timeout: Option<Duration>) -> Turn {
         self.rounds();
-        if self.shared().is_closing() && self.wind_up() {
-            return Turn::Over;
+        if let Some(end) = self.end() {
+            return end;
         }
         self.wait(timeout);
         self.expire();
         Turn::GoOn
+    }
+
+    /// Whether the loop ends here.
+    fn end(&self) -> Option<Turn> {
+        if process::is_forked_child() {
+            return Some(Turn::Forked);
+        }
+        (self.shared().is_closing() && self.wind_up()).then_some(Turn::Over)
     }
 
     /// Callbacks and submissions, while submissions complete at once. Returns the number of callbacks.
@@ -212,6 +230,9 @@ impl<H: Handler> Worker<H> {
             self.take_inbox();
             self.see_to_listeners();
             callbacks += self.deliver();
+            if process::is_forked_child() {
+                break;
+            }
             self.flush();
             if self.ready.is_empty() {
                 break;
@@ -313,16 +334,18 @@ impl<H: Handler> Worker<H> {
     pub(crate) fn run_driven(&self, timeout: Option<Duration>) -> Turn {
         let run = || {
             let callbacks = self.rounds();
-            if self.shared().is_closing() && self.wind_up() {
-                return Turn::Over;
+            if let Some(end) = self.end() {
+                return end;
             }
             self.wait(if callbacks == 0 { timeout } else { Some(Duration::ZERO) });
             self.expire();
             self.rounds();
-            if self.shared().is_closing() && self.wind_up() { Turn::Over } else { Turn::GoOn }
+            self.end().unwrap_or(Turn::GoOn)
         };
         let turn = self.shared().number.run_as(self, run);
-        self.park();
+        if turn != Turn::Forked {
+            self.park();
+        }
         turn
     }
 
