@@ -60,8 +60,8 @@ impl Copied {
         ask: impl FnOnce(&SockRef<'_>) -> std::io::Result<SockAddr>,
     ) -> Copied {
         let other = || {
-            // SAFETY: outside of a farewell the number is an open descriptor of the library's, for as long as its callback
-            // runs; it is not -1.
+            // SAFETY: outside of a farewell the number is an open descriptor of the library's, for as long as its
+            // callback runs; it is not -1.
             let socket = unsafe { BorrowedFd::borrow_raw(socket?) };
             ask(&SockRef::from(&socket)).ok()
         };

@@ -11,8 +11,8 @@ use std::ptr::{self, NonNull};
 /// behind the struct.
 const MAX_STRUCT_SIZE: usize = 4096;
 
-/// Runs an entry's body, unless this is a forked child; nothing unwinds out of it. A failure's operating system code goes to `errno` last, and
-/// `errno` is as it was if there is none.
+/// Runs an entry's body, unless this is a forked child; nothing unwinds out of it. A failure's operating system code
+/// goes to `errno` last, and `errno` is as it was if there is none.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, c_int> {
     if engine::is_forked_child() {
         return Err(ErrorCode::Closed as c_int);
@@ -58,8 +58,8 @@ fn believable_size(size: usize) -> Result<usize, Error> {
 /// zero bytes behind those known, since a member that is asked for and not understood must not be ignored.
 ///
 /// # Safety
-/// `given` points to a `size_t` and, from there on, that many readable bytes. `T` is `repr(C)`, starts with a `usize`, and
-/// all bytes zero is a valid value of each of its members, as is whatever a C program may store there.
+/// `given` points to a `size_t` and, from there on, that many readable bytes. `T` is `repr(C)`, starts with a `usize`,
+/// and all bytes zero is a valid value of each of its members, as is whatever a C program may store there.
 pub(crate) unsafe fn copy_in<T: Copy>(given: NonNull<T>) -> Result<T, Error> {
     // SAFETY: the caller's promise; C may have placed it anywhere.
     let size = believable_size(unsafe { given.cast::<usize>().read_unaligned() })?;
@@ -82,8 +82,8 @@ pub(crate) unsafe fn copy_in<T: Copy>(given: NonNull<T>) -> Result<T, Error> {
 /// become zero; the size stays.
 ///
 /// # Safety
-/// `given` points to a `size_t` and, from there on, that many writable bytes. `T` is `repr(C)`, starts with a `usize`, and
-/// has no padding.
+/// `given` points to a `size_t` and, from there on, that many writable bytes. `T` is `repr(C)`, starts with a `usize`,
+/// and has no padding.
 pub(crate) unsafe fn copy_out<T: Copy>(value: &T, given: NonNull<T>) -> Result<(), Error> {
     // SAFETY: the caller's promise; C may have placed it anywhere.
     let size = believable_size(unsafe { given.cast::<usize>().read_unaligned() })?;

@@ -15,8 +15,8 @@ use std::sync::atomic::AtomicUsize;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UserPointer(pub(crate) *mut c_void);
 
-// SAFETY: the library never follows it. What stands behind it is the caller's, whom the header tells which callbacks run
-// on which threads.
+// SAFETY: the library never follows it. What stands behind it is the caller's, whom the header tells which callbacks
+// run on which threads.
 unsafe impl Send for UserPointer {}
 // SAFETY: as above.
 unsafe impl Sync for UserPointer {}

@@ -2,8 +2,8 @@
 //!
 //! A call goes through one panic boundary (`boundary.rs`), finds its port (`current.rs` inside a callback, else the
 //! table of ports in `table.rs`) and calls the engine. The engine's callbacks come back through `handler.rs`, the one
-//! instantiation of the engine that this library is. No pointer that C hands in is followed but those to memory that the
-//! header says is the caller's: ports and sockets are handles, taken buffers are looked up.
+//! instantiation of the engine that this library is. No pointer that C hands in is followed but those to memory that
+//! the header says is the caller's: ports and sockets are handles, taken buffers are looked up.
 
 #[cfg(not(unix))]
 compile_error!("the C interface is built for POSIX systems only so far");

@@ -1,15 +1,16 @@
 //! A process-wide table of values that C names by handle: the ports.
 //!
-//! A handle is an index and a generation in one pointer-size number whose lowest bit is set. Slots live in chunks that are
-//! never unmapped, so that any number may be looked up at any time. A slot's state is one word:
+//! A handle is an index and a generation in one pointer-size number whose lowest bit is set. Slots live in chunks that
+//! are never unmapped, so that any number may be looked up at any time. A slot's state is one word:
 //!
 //! ```text
 //! generation (32 bits) | phase (2 bits) | calls inside (30 bits)
 //! ```
 //!
-//! A call enters by compare-and-swap on the whole word, which checks the generation, the phase and counts it in one step:
-//! a call that has entered keeps the value alive, and none enters once the slot is closing. Whoever leaves a closing slot
-//! last drops the value and frees the slot under the next generation. No lock is taken but to wait for that.
+//! A call enters by compare-and-swap on the whole word, which checks the generation, the phase and counts it in one
+//! step: a call that has entered keeps the value alive, and none enters once the slot is closing. Whoever leaves a
+//! closing slot last drops the value and frees the slot under the next generation. No lock is taken but to wait for
+//! that.
 
 use engine::{Error, ErrorCode};
 use std::alloc::{self, Layout};
@@ -84,8 +85,8 @@ pub(crate) struct Table<T> {
     freed: Condvar,
 }
 
-// SAFETY: values are reached by shared reference from any thread (`T: Sync`) and dropped by whichever thread leaves last
-// (`T: Send`); the state word orders both.
+// SAFETY: values are reached by shared reference from any thread (`T: Sync`) and dropped by whichever thread leaves
+// last (`T: Send`); the state word orders both.
 unsafe impl<T: Send + Sync> Sync for Table<T> {}
 
 /// A slot taken for a value that is being made. Dropping it gives the slot back.

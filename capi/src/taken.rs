@@ -1,5 +1,5 @@
-//! Read buffers that C has taken: a registry by address, so that whatever is given to `socket_iocp_release_buffer` can be
-//! judged without looking at it. A taken buffer may outlive its port.
+//! Read buffers that C has taken: a registry by address, so that whatever is given to `socket_iocp_release_buffer` can
+//! be judged without looking at it. A taken buffer may outlive its port.
 
 use crate::handler::CHandler;
 use crate::ports;

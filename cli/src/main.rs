@@ -1,7 +1,7 @@
 //! `socket-iocp`, the tool: a demonstration, servers, a load generator, and a look at the machine.
 //!
-//! Exit codes: 0 all went well; 1 it ran and something went wrong; 2 it could not start (one line on standard error says
-//! why); 130 a second Ctrl-C ended it.
+//! Exit codes: 0 all went well; 1 it ran and something went wrong; 2 it could not start (one line on standard error
+//! says why); 130 a second Ctrl-C ended it.
 
 #![forbid(unsafe_code)]
 

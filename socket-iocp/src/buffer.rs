@@ -1,8 +1,8 @@
 //! Read buffers, their pool, and type-erased send buffers.
 //!
 //! A read buffer is one heap block: a header, then `capacity` bytes. It has one owner at a time: a pool's list of free
-//! buffers, the kernel (as a raw pointer in a backend's ring), or one [`ReadBuffer`] value. A `ReadBuffer` may be dropped
-//! on any thread and may outlive its port: each block holds a reference to what its pool shares.
+//! buffers, the kernel (as a raw pointer in a backend's ring), or one [`ReadBuffer`] value. A `ReadBuffer` may be
+//! dropped on any thread and may outlive its port: each block holds a reference to what its pool shares.
 
 use std::alloc::{self, Layout};
 use std::ops::{Deref, DerefMut};
@@ -89,7 +89,8 @@ impl ReadBuffer {
 impl Deref for ReadBuffer {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        // SAFETY: `len` is at most the block's capacity, its bytes were zeroed when it was made, and this value owns it.
+        // SAFETY: `len` is at most the block's capacity, its bytes were zeroed when it was made, and this value owns
+        // it.
         unsafe { slice::from_raw_parts(self.data().as_ptr(), self.len as usize) }
     }
 }
@@ -291,7 +292,8 @@ impl Block {
         data_of(self.0)
     }
 
-    /// Gives the block back where no pool is at hand (a backend's end), on any thread, as dropping a [`ReadBuffer`] does.
+    /// Gives the block back where no pool is at hand (a backend's end), on any thread, as dropping a [`ReadBuffer`]
+    /// does.
     pub(crate) fn release(self) {
         give_back(self.0);
     }

@@ -1,8 +1,9 @@
 //! Completion ports for sockets, everywhere: issue an operation, get one callback when it has ended.
 //!
-//! A [`Port`] has worker threads and a [`Handler`] with the callbacks. Listening and connected sockets go in as owned values
-//! and come back as owned values. Each call of [`PortHandle::recv`], [`PortHandle::send`] or [`PortHandle::sync_send`] that
-//! was accepted brings exactly one callback; a socket's last callback is its farewell, [`Handler::error`].
+//! A [`Port`] has worker threads and a [`Handler`] with the callbacks. Listening and connected sockets go in as owned
+//! values and come back as owned values. Each call of [`PortHandle::recv`], [`PortHandle::send`] or
+//! [`PortHandle::sync_send`] that was accepted brings exactly one callback; a socket's last callback is its farewell,
+//! [`Handler::error`].
 //!
 //! ```no_run
 //! use socket_iocp::{Context, Error, Farewell, Handler, Options, Port, ReadBuffer, Sent};
@@ -48,8 +49,8 @@
 //!
 //! # Endings
 //! A failed operation, [`close`](PortHandle::close), [`abort`](PortHandle::abort), [`remove`](PortHandle::remove), the
-//! deletion of the port and a panic in a callback end a socket; the peer's FIN does not. Sends still outstanding are reported
-//! before the farewell; a recv still outstanding is reported by the farewell alone, unless its bytes had come.
+//! deletion of the port and a panic in a callback end a socket; the peer's FIN does not. Sends still outstanding are
+//! reported before the farewell; a recv still outstanding is reported by the farewell alone, unless its bytes had come.
 
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks, missing_docs)]
 

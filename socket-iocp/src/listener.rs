@@ -1,12 +1,12 @@
 //! Listen sockets: what a port keeps of one, and how its accepts are rationed.
 //!
-//! The library accepts on a descriptor of its own, a duplicate: so the caller's number is free for the caller again at the
-//! moment it is handed back, whatever the kernel still has pending.
+//! The library accepts on a descriptor of its own, a duplicate: so the caller's number is free for the caller again at
+//! the moment it is handed back, whatever the kernel still has pending.
 //!
 //! # Ends
-//! A listener lives until `refs` is zero: one for each worker that still works on it, one for each connection taken from the
-//! kernel whose accept callback has not returned. Whoever takes the last one away delivers the listener's farewell; so it
-//! follows the return of the last accept callback.
+//! A listener lives until `refs` is zero: one for each worker that still works on it, one for each connection taken
+//! from the kernel whose accept callback has not returned. Whoever takes the last one away delivers the listener's
+//! farewell; so it follows the return of the last accept callback.
 
 use crate::handle::{Entry, Mailbox, SocketTable};
 use crate::handler::Handler;
@@ -109,8 +109,8 @@ impl ListenerCore {
         lock(&LISTENERS).iter().filter_map(Weak::upgrade).find(|listener| listener.id == id)
     }
 
-    /// Whether the open file has to be made blocking again now that this listener leaves it. If another one of this library
-    /// accepts on the same open file, the duty goes over to that one.
+    /// Whether the open file has to be made blocking again now that this listener leaves it. If another one of this
+    /// library accepts on the same open file, the duty goes over to that one.
     pub(crate) fn must_restore_blocking(&self) -> bool {
         let listeners = lock(&LISTENERS);
         if !self.restores_blocking.swap(false, Ordering::Relaxed) {
@@ -179,8 +179,8 @@ pub(crate) struct Listener<H: Handler> {
     refs: AtomicUsize,
     /// For each worker: connections that it has taken and that no accept callback has been given yet.
     untold: Box<[AtomicU32]>,
-    /// For each worker: whether it has met the listener. It gives its reference up once, though it may leave long before
-    /// the listener is forgotten.
+    /// For each worker: whether it has met the listener. It gives its reference up once, though it may leave long
+    /// before the listener is forgotten.
     met: Box<[AtomicBool]>,
     /// Whether one worker accepts for all; else each takes its share of the backlog.
     pinned_to: Option<usize>,
@@ -284,7 +284,8 @@ impl<H: Handler> Accepting<H> {
         Accepting { listener, key, pending: 0, cancelled: false, paused_until: None, pause: FIRST_PAUSE }
     }
 
-    /// Whether another accept is to be started now. `one_is_enough`: the backend tells of a connection, it does not take it.
+    /// Whether another accept is to be started now. `one_is_enough`: the backend tells of a connection, it does not
+    /// take it.
     pub(crate) fn wants_accept(&self, worker: usize, one_is_enough: bool) -> bool {
         let ended = self.cancelled || self.listener.core.has_ended();
         let enough = one_is_enough && self.pending != 0;

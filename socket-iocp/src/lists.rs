@@ -85,8 +85,8 @@ impl LingerPlace {
     }
 }
 
-/// The sockets that close gracefully, the first to reach its limit at the front. The limit is the same for all sockets of a
-/// port, so a new one always goes to the end.
+/// The sockets that close gracefully, the first to reach its limit at the front. The limit is the same for all sockets
+/// of a port, so a new one always goes to the end.
 #[derive(Debug)]
 pub(crate) struct LingerList {
     first: Cell<u32>,

@@ -78,8 +78,8 @@ fn variable(name: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_string_lossy().into_owned())
 }
 
-/// One backend for each worker, all of the same kind: the one that is forced, or the best that can be had; and why a better
-/// one was passed over.
+/// One backend for each worker, all of the same kind: the one that is forced, or the best that can be had; and why a
+/// better one was passed over.
 fn make_backends(options: &Options, net: &Net, count: usize) -> Result<(BackendKind, Vec<Made>, String), Error> {
     if let Some(kind) = options.backend {
         let made = make_kind(kind, options, net, count).map_err(|error| match error.code() {

@@ -67,8 +67,8 @@ impl<H: Handler> Port<H> {
     }
 
     /// Refuses new work, aborts every socket, delivers every completion and every farewell, joins the workers, frees
-    /// everything, returns. From inside a callback, of any port, it returns at once and the last worker finishes. What a
-    /// [`PortHandle`] kept elsewhere refers to is freed with it.
+    /// everything, returns. From inside a callback, of any port, it returns at once and the last worker finishes. What
+    /// a [`PortHandle`] kept elsewhere refers to is freed with it.
     pub fn delete(self) {}
 }
 
@@ -224,8 +224,8 @@ impl<H: Handler> PortHandle<H> {
         if fits { Ok(socket.as_raw()) } else { Err(ErrorCode::Unsupported.into()) }
     }
 
-    /// Enters a number that the caller brings into the process's table. If somebody stands there already, the identities
-    /// tell whether it is this very socket, or one that was closed behind the library's back.
+    /// Enters a number that the caller brings into the process's table. If somebody stands there already, the
+    /// identities tell whether it is this very socket, or one that was closed behind the library's back.
     fn enter_table(&self, raw: RawSocket, identity: u64, entry: Entry) -> Result<(), Error> {
         loop {
             let before = SocketTable::get(raw);
@@ -433,8 +433,8 @@ impl<H: Handler> PortHandle<H> {
     /// Takes a listen socket out of the port and hands it back, open, at once. Connections taken from the kernel before
     /// are still given to the accept callback; the listen socket's farewell follows the last of them.
     ///
-    /// Errors: `Closed` (it has ended or is ending), `WrongPort`, `ForeignClose` (the number is another file's by now; the
-    /// listener ends, and nothing is handed back).
+    /// Errors: `Closed` (it has ended or is ending), `WrongPort`, `ForeignClose` (the number is another file's by now;
+    /// the listener ends, and nothing is handed back).
     pub fn remove_listener(&self, listener: ListenerHandle) -> Result<Socket, Error> {
         let core = self.find_core(listener)?;
         let net = &self.shared.net;
@@ -459,20 +459,20 @@ impl<H: Handler> PortHandle<H> {
         Ok(())
     }
 
-    /// Drives a port made with [`Options::threads`]`(0)`: runs the callbacks that are due; if there are none, waits up to
-    /// `timeout` (`None`: for ever) for something to do, and runs the callbacks of that. `Ok` also when the time passed
-    /// with nothing to do.
+    /// Drives a port made with [`Options::threads`]`(0)`: runs the callbacks that are due; if there are none, waits up
+    /// to `timeout` (`None`: for ever) for something to do, and runs the callbacks of that. `Ok` also when the time
+    /// passed with nothing to do.
     ///
-    /// Errors: `Busy` (a run is in progress, perhaps around the calling callback), `WrongContext` (the port has threads of
-    /// its own), `Closed`.
+    /// Errors: `Busy` (a run is in progress, perhaps around the calling callback), `WrongContext` (the port has threads
+    /// of its own), `Closed`.
     pub fn run(&self, timeout: Option<Duration>) -> Result<(), Error> {
         self.enter()?.run(timeout)
     }
 
-    /// The one descriptor of a port made with `threads(0)`: readable when [`run`](PortHandle::run) has something to
-    /// do. For a foreign event loop; poll it for reading, never read it. After the port's deletion it
-    /// stays open for as long as the handle, and is readable no more.
-    /// On io_uring a poll may return `EINTR` when there is something to do: poll again, as poll(2) asks of every caller.
+    /// The one descriptor of a port made with `threads(0)`: readable when [`run`](PortHandle::run) has something to do.
+    /// For a foreign event loop; poll it for reading, never read it. After the port's deletion it stays open for as
+    /// long as the handle, and is readable no more. On io_uring a poll may return `EINTR` when there is something to
+    /// do: poll again, as poll(2) asks of every caller.
     ///
     /// Errors: `WrongContext` (the port has threads of its own), `Unsupported` (the backend has none), `Closed`.
     pub fn pollable(&self) -> Result<BorrowedFd<'_>, Error> {
@@ -527,8 +527,8 @@ impl<H: Handler> PortHandle<H> {
         });
     }
 
-    /// Takes back the buffer kept with a socket. Errors: `WrongContext` (not on the socket's worker), `NullPointer` (there
-    /// is none), `Closed`, `WrongPort`, `BadHandle`.
+    /// Takes back the buffer kept with a socket. Errors: `WrongContext` (not on the socket's worker), `NullPointer`
+    /// (there is none), `Closed`, `WrongPort`, `BadHandle`.
     #[doc(hidden)]
     pub fn take_lent(&self, socket: SocketHandle) -> Result<ReadBuffer, Error> {
         self.with_slot(socket, |_, slot, place| match place {

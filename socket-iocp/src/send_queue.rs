@@ -1,11 +1,12 @@
 //! A socket's queue of sends.
 //!
-//! One list, in the order of the issue calls: first the sends that are done and wait for their callbacks, then those whose
-//! bytes the kernel has been given, then the rest. At most one kernel send is under way, carrying as many of them as fit;
-//! so bytes leave in order, one write's bytes are never interleaved with another's, and many small sends cost one call.
+//! One list, in the order of the issue calls: first the sends that are done and wait for their callbacks, then those
+//! whose bytes the kernel has been given, then the rest. At most one kernel send is under way, carrying as many of them
+//! as fit; so bytes leave in order, one write's bytes are never interleaved with another's, and many small sends cost
+//! one call.
 //!
-//! The kernel's rule is kept here: between [`start`](SendQueue::start) and [`complete`](SendQueue::complete) no send that
-//! was given to the kernel leaves the list, so its buffer stays where it is.
+//! The kernel's rule is kept here: between [`start`](SendQueue::start) and [`complete`](SendQueue::complete) no send
+//! that was given to the kernel leaves the list, so its buffer stays where it is.
 
 use crate::handle::{NodeList, NodeRef};
 use crate::sys::MAX_GATHER;
@@ -85,8 +86,8 @@ impl<W> SendQueue<W> {
         needed
     }
 
-    /// The kernel send has ended with this many bytes; they are those of the first sends that are not done. Returns how many
-    /// sends became done.
+    /// The kernel send has ended with this many bytes; they are those of the first sends that are not done. Returns how
+    /// many sends became done.
     pub(crate) fn complete(&mut self, mut bytes: usize) -> u32 {
         assert!(self.is_in_kernel(), "a completion of no kernel send");
         self.kernel = Kernel::Idle;

@@ -274,8 +274,8 @@ impl<H: Handler> Shared<H> {
         }
     }
 
-    /// One run of a driven port. If the port is deleted meanwhile, the run goes on to the end: whoever called delete may have
-    /// left it to this run.
+    /// One run of a driven port. If the port is deleted meanwhile, the run goes on to the end: whoever called delete
+    /// may have left it to this run.
     pub(crate) fn run(&self, timeout: Option<Duration>) -> Result<(), Error> {
         if self.options.threads != Some(0) {
             let code = if self.is_closing() { ErrorCode::Closed } else { ErrorCode::WrongContext };

@@ -2,9 +2,9 @@
 //!
 //! The worker feeds it with issue calls ([`issue_recv`](Machine::issue_recv), [`issue_send`](Machine::issue_send),
 //! [`close`](Machine::close), …) and with completions ([`recv_ended`](Machine::recv_ended),
-//! [`send_ended`](Machine::send_ended), [`linger_ended`](Machine::linger_ended)). It asks for what to do in the operating
-//! system by [`next_step`](Machine::next_step) and for callbacks by [`next_event`](Machine::next_event), until each answers
-//! `None`.
+//! [`send_ended`](Machine::send_ended), [`linger_ended`](Machine::linger_ended)). It asks for what to do in the
+//! operating system by [`next_step`](Machine::next_step) and for callbacks by [`next_event`](Machine::next_event),
+//! until each answers `None`.
 //!
 //! # Phases
 //! ```text
@@ -19,9 +19,10 @@
 //! - `Ended`: every operation has been reported; only the farewell is due.
 //!
 //! # Buffers
-//! The bytes of a send belong to the send queue from issue to callback, and to the kernel too while a send is under way. The
-//! buffer of a recv belongs to the backend until it is filled, then to the machine (`RecvState::Ready`), then to the handler;
-//! one that the handler lends back stays here until the next recv is issued or the farewell has returned.
+//! The bytes of a send belong to the send queue from issue to callback, and to the kernel too while a send is under
+//! way. The buffer of a recv belongs to the backend until it is filled, then to the machine (`RecvState::Ready`), then
+//! to the handler; one that the handler lends back stays here until the next recv is issued or the farewell has
+//! returned.
 
 use crate::buffer::ReadBuffer;
 use crate::handle::NodeRef;
@@ -251,8 +252,8 @@ impl<W> Machine<W> {
         (&mut self.io, self.sends.start())
     }
 
-    /// What to do next in the operating system, if anything. `in_transit`: a claim is on its way here. An answer counts as
-    /// done, but for what [`recv_ended`](Machine::recv_ended) and [`send_ended`](Machine::send_ended) tell.
+    /// What to do next in the operating system, if anything. `in_transit`: a claim is on its way here. An answer counts
+    /// as done, but for what [`recv_ended`](Machine::recv_ended) and [`send_ended`](Machine::send_ended) tell.
     pub(crate) fn next_step(&mut self, in_transit: bool) -> Option<Step> {
         if self.accept_due {
             return None;

@@ -42,6 +42,28 @@ impl Client {
         }
     }
 
+    /// Writes what there is room for now; `None` if there is none.
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        let written = match &mut self.0 {
+            Repr::Tcp(stream) => {
+                stream.set_nonblocking(true)?;
+                let written = stream.write(bytes);
+                stream.set_nonblocking(false)?;
+                written
+            }
+            Repr::Sim(peer) => {
+                peer.set_nonblocking(true);
+                let written = peer.write(bytes);
+                peer.set_nonblocking(false);
+                written
+            }
+        };
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            written => written.map(Some),
+        }
+    }
+
     /// Reads some bytes; 0 is the FIN.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
@@ -88,6 +110,28 @@ impl Client {
         match self.0 {
             Repr::Tcp(stream) => SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER"),
             Repr::Sim(peer) => peer.reset(),
+        }
+    }
+
+    /// The real stream; `None` of a simulated one.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            Repr::Tcp(stream) => Some(stream),
+            Repr::Sim(_) => None,
+        }
+    }
+
+    /// Reads up to a reset and returns what came before it. A FIN instead of it is an error.
+    pub fn read_to_reset(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut part = [0; 65536];
+        loop {
+            match self.read(&mut part) {
+                Ok(0) => return Err(io::Error::other("a FIN, where a reset should have come")),
+                Ok(count) => bytes.extend_from_slice(&part[..count]),
+                Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => return Ok(bytes),
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::Client;
 use socket_iocp::sim::Network;
-use socket_iocp::{BackendKind, Options, Socket};
+use socket_iocp::{BackendKind, Options, RawSocket, Socket};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
@@ -46,6 +46,17 @@ impl Lab {
         match &self.network {
             Some(network) => options.sim(network.clone()),
             None => options.backend(self.kind),
+        }
+    }
+
+    /// Closes a number that a port owns, behind its back. The number is free then: the next socket or file may get it.
+    pub fn close_behind(&self, number: RawSocket) {
+        match &self.network {
+            Some(network) => network.close_behind(number),
+            None => {
+                // SAFETY: the number was the port's; that its owner does not notice is what such a test is about.
+                assert_eq!(unsafe { libc::close(number) }, 0, "{number} was not open");
+            }
         }
     }
 

@@ -2,13 +2,21 @@
 
 #![cfg(feature = "sim")]
 
+mod census;
+mod child;
 mod client;
+mod gate;
 mod lab;
 mod probe;
+mod watched;
 
+pub use census::{in_own_process, open_descriptors, resident_kib};
+pub use child::{child, child_role, run_child};
 pub use client::Client;
+pub use gate::{BOUND, Gate};
 pub use lab::Lab;
 pub use probe::{Event, Probe, Reaction};
+pub use watched::watched;
 
 /// Makes one test of a function for each backend: `name::io_uring`, `name::readiness`, `name::sim`.
 ///
@@ -19,12 +27,12 @@ macro_rules! on_every_backend {
         $(mod $name {
             #[test]
             fn io_uring() {
-                super::$name(&$crate::Lab::io_uring());
+                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::io_uring()));
             }
 
             #[test]
             fn readiness() {
-                super::$name(&$crate::Lab::readiness());
+                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::readiness()));
             }
         })+
     };
@@ -32,17 +40,17 @@ macro_rules! on_every_backend {
         $(mod $name {
             #[test]
             fn io_uring() {
-                super::$name(&$crate::Lab::io_uring());
+                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::io_uring()));
             }
 
             #[test]
             fn readiness() {
-                super::$name(&$crate::Lab::readiness());
+                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::readiness()));
             }
 
             #[test]
             fn sim() {
-                super::$name(&$crate::Lab::sim());
+                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::sim()));
             }
         })+
     };

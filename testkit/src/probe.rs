@@ -24,6 +24,27 @@ pub enum Event {
     ListenerFarewell { listener: u64, reason: Result<(), Error> },
 }
 
+impl Event {
+    /// The connected socket that it is about; `None` for a listen socket's farewell.
+    pub fn handle(&self) -> Option<SocketHandle> {
+        match self {
+            Event::Accepted { handle, .. }
+            | Event::Received { handle, .. }
+            | Event::Sent { handle, .. }
+            | Event::Farewell { handle, .. } => Some(*handle),
+            Event::ListenerFarewell { .. } => None,
+        }
+    }
+
+    /// The write state and the result of a send callback.
+    pub fn sent(&self) -> Option<(u64, Result<(), Error>)> {
+        match self {
+            Event::Sent { write, result, .. } => Some((*write, *result)),
+            _ => None,
+        }
+    }
+}
+
 /// What a test does inside a callback, after it was written down. For an accept its answer is the socket's state (`None`:
 /// refuse); for others it is ignored.
 pub type Reaction = dyn Fn(&Probe, Option<&Context<'_, Probe>>, &Event) -> Option<u64> + Send + Sync;
@@ -161,6 +182,28 @@ impl Probe {
             let bytes = received(log, socket);
             (bytes.len() >= count).then_some(bytes)
         })
+    }
+
+    /// How many events of a kind there are so far.
+    pub fn count(&self, is_one: impl Fn(&Event) -> bool) -> usize {
+        self.lock().iter().filter(|event| is_one(event)).count()
+    }
+
+    /// The callbacks of one socket so far, in order.
+    pub fn history(&self, socket: SocketHandle) -> Vec<Event> {
+        self.lock().iter().filter(|event| event.handle() == Some(socket)).cloned().collect()
+    }
+
+    /// Waits for a socket's farewell and checks that it is the one and the last callback of its kind. Returns the reason
+    /// and the callbacks before it.
+    pub fn wait_for_end(&self, socket: SocketHandle) -> (Result<(), Error>, Vec<Event>) {
+        let reason = self.wait_for_farewell(socket);
+        let mut history = self.history(socket);
+        let last = history.pop();
+        assert!(matches!(last, Some(Event::Farewell { .. })), "{last:?} after the farewell");
+        let farewells = history.iter().filter(|event| matches!(event, Event::Farewell { .. })).count();
+        assert_eq!(farewells, 0, "more than one farewell");
+        (reason, history)
     }
 
     /// Takes the sockets that farewells have handed back.

@@ -2,9 +2,9 @@
 //!
 //! A lane drives a port of its own (`threads(0)` and [`PortHandle::run`]) rather than pacing, from a thread beside the
 //! port, sends that the port's workers carry out. Pacing from outside wakes a worker for each due message, and that
-//! wake-up, a system call and a change of threads, would be in every latency measured. Here the thread that notices that
-//! a message is due also sends it and reads the clock when its answer comes, and it sleeps in one system call until the
-//! next completion or the next due time, whichever is first: between messages it costs no CPU time.
+//! wake-up, a system call and a change of threads, would be in every latency measured. Here the thread that notices
+//! that a message is due also sends it and reads the clock when its answer comes, and it sleeps in one system call
+//! until the next completion or the next due time, whichever is first: between messages it costs no CPU time.
 //!
 //! The schedule is kept whatever the server does. A message that cannot go out on time, since its connection has all it
 //! may have on the way, goes out later and is measured from the time when it was due.

@@ -42,9 +42,9 @@ const OPEN_LOOP_BYTES: u64 = 1 << 20;
 /// Drives an echo server and checks every byte that comes back
 ///
 /// Without --rate each connection sends its next message when an answer has come (closed loop). With --rate messages
-/// are sent by a fixed schedule, and the latency of each is counted from the time when it was due, so that a server that
-/// stalls cannot hide it (open loop). Exits with 1 if any message came back wrong, late beyond the timeout, or not at
-/// all.
+/// are sent by a fixed schedule, and the latency of each is counted from the time when it was due, so that a server
+/// that stalls cannot hide it (open loop). Exits with 1 if any message came back wrong, late beyond the timeout, or not
+/// at all.
 #[derive(Args, Clone, Debug)]
 pub struct LoadArgs {
     /// The server: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`

@@ -21,7 +21,8 @@ use std::time::Duration;
 ///
 /// When it is ready it prints one line to standard output: `listening on ADDR backend=NAME workers=N`, with the real
 /// port where 0 was asked for. The first Ctrl-C or SIGTERM drains: no connection is accepted any more, those open are
-/// closed gracefully, the statistics are printed, the exit code is 0. A second one resets what is left; the exit code is
+/// closed gracefully, the statistics are printed, the exit code is 0. A second one resets what is left; the exit code
+/// is
 /// 130.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {

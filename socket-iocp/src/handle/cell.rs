@@ -33,8 +33,8 @@ pub(crate) struct WorkerCell<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: a reference to the value is given only against a reference to the owner's token, which is not `Sync`: so no two
-// threads hold one at once, and what moves between threads is `Send`. `set` has its own contract.
+// SAFETY: a reference to the value is given only against a reference to the owner's token, which is not `Sync`: so no
+// two threads hold one at once, and what moves between threads is `Send`. `set` has its own contract.
 unsafe impl<T: Send> Sync for WorkerCell<T> {}
 
 impl<T> WorkerCell<T> {

@@ -53,8 +53,9 @@ impl<T> PortNumber<T> {
     pub(crate) fn worker<R>(&self, body: impl FnOnce(Option<&T>) -> R) -> R {
         match CURRENT.get() {
             Some(running) if running.port == self.number => {
-                // SAFETY: `run_as` put the pointer there from a `&T`: only it writes one under this number, and the number
-                // was given to one `PortNumber`, of this type. It borrows the worker for as long as it is current.
+                // SAFETY: `run_as` put the pointer there from a `&T`: only it writes one under this number, and the
+                // number was given to one `PortNumber`, of this type. It borrows the worker for as long as it is
+                // current.
                 body(Some(unsafe { running.worker.cast::<T>().as_ref() }))
             }
             _ => body(None),

@@ -50,8 +50,8 @@ impl Inbox {
         }
     }
 
-    /// To be asked after something that the worker looks at before it sleeps has been written: true if the caller has to
-    /// wake it. One of several callers is told so.
+    /// To be asked after something that the worker looks at before it sleeps has been written: true if the caller has
+    /// to wake it. One of several callers is told so.
     pub(crate) fn must_wake(&self) -> bool {
         // Pairs with the fence in `prepare_to_sleep`: either the worker sees what was written, or we see it asleep.
         fence(Ordering::SeqCst);

@@ -16,7 +16,8 @@ impl SlotHead {
     /// Asks for a half-close or an ending from a foreign thread.
     pub(crate) fn post_control(&self, generation: u32, control: Control, mailbox: &Mailbox) -> Result<(), Error> {
         if self.word.claim_control(generation, control, Claimer::Foreign)? {
-            // SAFETY: the claim says that the control link is in no inbox, and keeps the slot until the link has arrived.
+            // SAFETY: the claim says that the control link is in no inbox, and keeps the slot until the link has
+            // arrived.
             unsafe { mailbox.push(NonNull::from(&self.control_link)) };
         }
         Ok(())
@@ -35,8 +36,8 @@ impl<H: Handler> Slot<H> {
     /// Sends a new socket, filled with `Claimer::Foreign`, to its worker.
     pub(crate) fn post_accepted(&self, mailbox: &Mailbox) {
         self.head.recv_link.set_kind(Kind::Accepted);
-        // SAFETY: the slot was filled with its recv claimed for this message and the message in transit, so the link is in no
-        // other inbox, and the slot stays until it has arrived.
+        // SAFETY: the slot was filled with its recv claimed for this message and the message in transit, so the link is
+        // in no other inbox, and the slot stays until it has arrived.
         unsafe { mailbox.push(NonNull::from(&self.head.recv_link)) };
     }
 

@@ -1,7 +1,7 @@
 //! Handles, and the memory behind them.
 //!
-//! This is where the engine shares memory between threads: slots and their generations, the claims, the nodes of sends, the
-//! inboxes. The state machines above contain no `unsafe`.
+//! This is where the engine shares memory between threads: slots and their generations, the claims, the nodes of sends,
+//! the inboxes. The state machines above contain no `unsafe`.
 
 mod cell;
 mod current;

@@ -1,8 +1,8 @@
 //! Slots: where the sockets of a port live.
 //!
-//! Slots come in chunks of 256. A chunk belongs to one worker of one port at a time; when the port goes, a later port with
-//! the same handler type may take it over. Chunks are never unmapped and never change their type, so a handle of any age
-//! leads to memory that can be asked for its generation.
+//! Slots come in chunks of 256. A chunk belongs to one worker of one port at a time; when the port goes, a later port
+//! with the same handler type may take it over. Chunks are never unmapped and never change their type, so a handle of
+//! any age leads to memory that can be asked for its generation.
 
 use super::cell::{Token, WorkerCell};
 use super::link::{Kind, Link};
@@ -337,7 +337,8 @@ impl<H: Handler> Drop for NewSlot<'_, H> {
     }
 }
 
-/// The slot that a handle names in the port of this number, and the worker that has it. Whether the socket still lives is for the claim to say.
+/// The slot that a handle names in the port of this number, and the worker that has it. Whether the socket still lives
+/// is for the claim to say.
 ///
 /// Errors: `BadHandle`, `Closed`, `WrongPort`.
 pub(crate) fn resolve<H: Handler>(port: u64, handle: SocketHandle) -> Result<(&'static Slot<H>, usize), Error> {

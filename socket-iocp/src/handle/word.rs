@@ -1,8 +1,8 @@
 //! A slot's word: its generation, what is outstanding, and how it is ending, in one atomic.
 //!
-//! An issue call claims its operation by one compare-and-swap here, from any thread. The claim is what makes "exactly one
-//! completion" hold: it is granted only while the socket lives, and a slot is not used again before every claim that was
-//! granted has reached the worker and been reported.
+//! An issue call claims its operation by one compare-and-swap here, from any thread. The claim is what makes "exactly
+//! one completion" hold: it is granted only while the socket lives, and a slot is not used again before every claim
+//! that was granted has reached the worker and been reported.
 
 use crate::{Error, ErrorCode};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,8 +82,9 @@ impl Word {
         self.0.load(Ordering::Acquire) & LIVE != 0
     }
 
-    /// Makes a vacant slot live under the next generation, which is returned. `Claimer::Foreign`: its arrival has to travel to
-    /// the worker, by the recv's link; so the recv is claimed until then. Only the slot's one allocator calls it.
+    /// Makes a vacant slot live under the next generation, which is returned. `Claimer::Foreign`: its arrival has to
+    /// travel to the worker, by the recv's link; so the recv is claimed until then. Only the slot's one allocator calls
+    /// it.
     pub(crate) fn bring_to_life(&self, claimer: Claimer) -> u32 {
         let generation = (self.0.load(Ordering::Relaxed) as u32) + 1;
         let arriving = if claimer == Claimer::Foreign { TRANSIT | RECV } else { 0 };
@@ -208,8 +209,8 @@ impl Word {
         self.0.fetch_or(ENDED, Ordering::AcqRel);
     }
 
-    /// Begins the farewell, unless a message is on its way: then the farewell follows its arrival. From here on nothing is
-    /// granted, so nothing can set out any more.
+    /// Begins the farewell, unless a message is on its way: then the farewell follows its arrival. From here on nothing
+    /// is granted, so nothing can set out any more.
     pub(crate) fn begin_farewell(&self) -> bool {
         let begin = |word| (word / TRANSIT == 0).then_some(word | ENDED | FAREWELL);
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin).is_ok()

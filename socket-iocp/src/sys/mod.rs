@@ -2,8 +2,8 @@
 //!
 //! A backend submits operations to the operating system and reaps their completions; it knows nothing of the contract.
 //! Every rule about what may be issued when, what is reported and in which order lives in the portable state machines
-//! (`socket.rs`, `send_queue.rs`, `listener.rs`) and in the worker. Each worker owns one backend value and calls it from
-//! one thread at a time. The modules have the same shape, with no trait above them: [`Backend`] is a plain enum.
+//! (`socket.rs`, `send_queue.rs`, `listener.rs`) and in the worker. Each worker owns one backend value and calls it
+//! from one thread at a time. The modules have the same shape, with no trait above them: [`Backend`] is a plain enum.
 //!
 //! # Operations
 //! - [`recv`](Backend::recv) and [`send`](Backend::send) start one operation of a socket. The state machine has at most

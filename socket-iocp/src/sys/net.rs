@@ -84,8 +84,8 @@ impl Net {
         }
     }
 
-    /// Makes a listener blocking again that [`duplicate_listener`](Net::duplicate_listener) made nonblocking, by whichever of
-    /// its descriptors.
+    /// Makes a listener blocking again that [`duplicate_listener`](Net::duplicate_listener) made nonblocking, by
+    /// whichever of its descriptors.
     pub(crate) fn restore_blocking(&self, socket: RawSocket) {
         each!(self, restore_blocking(socket));
     }

@@ -20,14 +20,14 @@ pub(crate) fn watch_forks() -> Result<(), Error> {
     if refused == 0 { Ok(()) } else { Err(Error::with_os(ErrorCode::NoMemory, refused)) }
 }
 
-/// Whether this process is a forked child of one that used the library: the workers are not here, and locks may be held for
-/// ever.
+/// Whether this process is a forked child of one that used the library: the workers are not here, and locks may be held
+/// for ever.
 pub fn is_forked_child() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
-/// Starts a worker thread with every signal blocked: signals are for the program's own threads. The mask is set before the
-/// thread exists, so that there is no moment at which it could be chosen for one.
+/// Starts a worker thread with every signal blocked: signals are for the program's own threads. The mask is set before
+/// the thread exists, so that there is no moment at which it could be chosen for one.
 pub(crate) fn spawn_worker(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     // SAFETY: both sets are initialised by the calls before they are read; see pthread_sigmask(3).
     unsafe {

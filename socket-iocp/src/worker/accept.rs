@@ -239,8 +239,9 @@ impl<H: Handler> Worker<H> {
         ]
     }
 
-    /// Enters a new socket's number into the process's table; false if there is no memory for it, and then the number is
-    /// closed. The kernel just gave the number out: whoever else stands there has been closed behind the library's back.
+    /// Enters a new socket's number into the process's table; false if there is no memory for it, and then the number
+    /// is closed. The kernel just gave the number out: whoever else stands there has been closed behind the library's
+    /// back.
     pub(super) fn enter_table(&self, slot: &'static Slot<H>) -> bool {
         let raw = self.local(slot).info.raw;
         let entry = Entry::Socket(slot.handle());
@@ -278,7 +279,8 @@ pub(crate) fn tell_foreign_close(entry: Entry) {
     }
 }
 
-/// The identity kept with a socket (also one that is just being added) or a listener, to tell whether its number is still its own.
+/// The identity kept with a socket (also one that is just being added) or a listener, to tell whether its number is
+/// still its own.
 pub(crate) fn identity_of(entry: Entry) -> Option<u64> {
     match entry {
         Entry::Socket(handle) => identity_kept(handle),

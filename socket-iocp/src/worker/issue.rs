@@ -1,5 +1,5 @@
-//! Issue calls made on the worker itself, inside a callback. They change the state machine and mark the socket; the kernel
-//! hears of it when the callbacks have run.
+//! Issue calls made on the worker itself, inside a callback. They change the state machine and mark the socket; the
+//! kernel hears of it when the callbacks have run.
 
 use super::Worker;
 use crate::handle::{Claimer, Control, Refused, Slot};
@@ -12,7 +12,8 @@ impl<H: Handler> Worker<H> {
         self.index
     }
 
-    /// What foreign threads have issued comes first: a call of theirs that has returned is never overtaken by one made here.
+    /// What foreign threads have issued comes first: a call of theirs that has returned is never overtaken by one made
+    /// here.
     fn let_others_first(&self) {
         if !self.mailbox().inbox.is_empty() {
             self.take_inbox();

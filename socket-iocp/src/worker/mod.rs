@@ -6,8 +6,8 @@
 //! 3. Dirty sockets: the state machines say what to do in the operating system, the backend queues it.
 //! 4. One wait, which submits all of it; then the completions go into the state machines, which makes sockets ready.
 //!
-//! So a callback never runs inside an issue call, many sends issued in a row leave in one call, and no `RefCell` here is
-//! borrowed while a callback runs, but the one of that socket's user state.
+//! So a callback never runs inside an issue call, many sends issued in a row leave in one call, and no `RefCell` here
+//! is borrowed while a callback runs, but the one of that socket's user state.
 
 mod accept;
 mod deliver;
@@ -329,8 +329,8 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// Does one run of a port that its caller drives: callbacks that are due already, or a wait of at most `timeout` and
-    /// then the callbacks of what it found. The pollable descriptor is armed when it returns.
+    /// Does one run of a port that its caller drives: callbacks that are due already, or a wait of at most `timeout`
+    /// and then the callbacks of what it found. The pollable descriptor is armed when it returns.
     pub(crate) fn run_driven(&self, timeout: Option<Duration>) -> Turn {
         let run = || {
             let callbacks = self.rounds();
@@ -349,7 +349,8 @@ impl<H: Handler> Worker<H> {
         turn
     }
 
-    /// Leaves a driven port to its caller's own poll: the pollable descriptor becomes readable when there is something to do.
+    /// Leaves a driven port to its caller's own poll: the pollable descriptor becomes readable when there is something
+    /// to do.
     fn park(&self) {
         let idle = !self.has_work() && self.mailbox().inbox.prepare_to_sleep() && !self.has_news();
         let after = if idle { self.next_timer_in() } else { Some(Duration::ZERO) };

@@ -31,8 +31,8 @@ impl<H: Handler> Worker<H> {
                 Step::StartSend => self.start_send(slot),
                 Step::StartRecv => {
                     self.start_recv(slot);
-                    // One at a time: a peer whose input is discarded as fast as it comes must not keep the worker. But one
-                    // that failed at once has ended the socket, and the steps of its end follow.
+                    // One at a time: a peer whose input is discarded as fast as it comes must not keep the worker. But
+                    // one that failed at once has ended the socket, and the steps of its end follow.
                     if local.machine.borrow().wants_recv() {
                         break;
                     }
@@ -74,8 +74,8 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// After a recv that ended without a callback (discarded, interrupted, no buffer): the next one, now or when there is
-    /// memory.
+    /// After a recv that ended without a callback (discarded, interrupted, no buffer): the next one, now or when there
+    /// is memory.
     fn try_recv_again(&self, slot: &'static Slot<H>, starved: bool) {
         if !starved || self.pool.borrow_mut().can_supply() {
             if self.local(slot).machine.borrow().wants_recv() {

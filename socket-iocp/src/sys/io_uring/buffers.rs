@@ -121,7 +121,8 @@ impl BufferRing {
 
     /// Lets the kernel see what was added.
     fn publish(&self) {
-        // SAFETY: the tail lies in the mapping's first entry, and Rust and the kernel access it by atomic operations only.
+        // SAFETY: the tail lies in the mapping's first entry, and Rust and the kernel access it by atomic operations
+        // only.
         let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.entries.as_ptr()).cast_mut()) };
         // Release: the kernel's acquiring load of the tail sees the entries before it.
         tail.store(self.tail, Ordering::Release);

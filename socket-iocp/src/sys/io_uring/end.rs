@@ -10,9 +10,9 @@
 //!    pinned by the kernel until it has let go of them.
 //! 3. Free the memory.
 //!
-//! If step 1 cannot be finished, the memory is left to the process for good, since a leak is the lesser evil. That takes
-//! a kernel that does not end an operation in seconds, or a worker's backend dropped on another thread than its worker's
-//! with operations under way (the kernel lets only its own thread drive such a ring).
+//! If step 1 cannot be finished, the memory is left to the process for good, since a leak is the lesser evil. That
+//! takes a kernel that does not end an operation in seconds, or a worker's backend dropped on another thread than its
+//! worker's with operations under way (the kernel lets only its own thread drive such a ring).
 
 use super::Backend;
 use super::ring::Entered;

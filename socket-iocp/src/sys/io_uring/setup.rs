@@ -1,4 +1,5 @@
-//! Making a ring: the flags it is asked for, the ladder down when a kernel refuses them, and what it must be able to do.
+//! Making a ring: the flags it is asked for, the ladder down when a kernel refuses them, and what it must be able to
+//! do.
 
 use crate::{Error, ErrorCode};
 use io_uring::types::CancelBuilder;

@@ -1,9 +1,9 @@
 //! What an event's token says of its source.
 //!
 //! The low 32 bits are a slot's index, below 2^31, or have the top bit set for the sources that are not sockets; the
-//! high 32 bits are a socket's generation. Where a token has 32 bits only, the generation is kept here, by index: a late
-//! event of a closed socket then goes to the socket that has its slot now, which is harmless, since an event is a reason
-//! to try and no more.
+//! high 32 bits are a socket's generation. Where a token has 32 bits only, the generation is kept here, by index: a
+//! late event of a closed socket then goes to the socket that has its slot now, which is harmless, since an event is a
+//! reason to try and no more.
 
 use crate::sys::{Key, ListenerKey};
 use mio::Token;

@@ -105,8 +105,8 @@ fn a_drop_closes_connections_that_nobody_was_told_of() {
     }
 }
 
-/// The kernel refuses the wrong thread, so the memory has to stay; that thread's own ring, at the same place of its table
-/// of registered rings, must not be taken for the other.
+/// The kernel refuses the wrong thread, so the memory has to stay; that thread's own ring, at the same place of its
+/// table of registered rings, must not be taken for the other.
 #[test]
 fn a_drop_on_the_wrong_thread_harms_nobody() {
     let mut foreign = Rig::new();

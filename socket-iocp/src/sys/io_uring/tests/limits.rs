@@ -122,8 +122,8 @@ fn more_operations_than_both_queues_hold_all_complete() {
     assert_eq!(rig.backend.pending, 1, "the wake-up's read alone");
 }
 
-/// Queues many messages at once, of slices of one byte, and checks that each arrives whole. They go to one socket, which
-/// has room for all of them, so none waits and is overtaken.
+/// Queues many messages at once, of slices of one byte, and checks that each arrives whole. They go to one socket,
+/// which has room for all of them, so none waits and is overtaken.
 fn send_messages<const SLICES: usize>(count: u32) {
     let mut rig = Rig::new();
     let (mut peer, socket) = tcp_pair();
