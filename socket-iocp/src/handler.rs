@@ -104,7 +104,7 @@ impl<H: Handler> Context<'_, H> {
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match self.names {
             Names::Full([local, _]) => local.as_socket(),
-            Names::Kept(info) => info.local.internet(),
+            Names::Kept(info) => info.addresses.local(),
         }
     }
 
@@ -112,7 +112,7 @@ impl<H: Handler> Context<'_, H> {
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         match self.names {
             Names::Full([_, remote]) => remote.as_socket(),
-            Names::Kept(info) => info.remote.internet(),
+            Names::Kept(info) => info.addresses.remote(),
         }
     }
 

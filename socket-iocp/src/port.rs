@@ -1,14 +1,12 @@
 //! The port: what a program holds and calls.
 
+use crate::address::Addresses;
 use crate::handle::{Claimer, Control, Entry, Refused, Slot, SocketHandle, SocketTable, resolve};
 use crate::handler::Handler;
 use crate::listener::{Listener, ListenerCore, ListenerEnd};
 use crate::shared::Shared;
-use crate::worker::{Info, Local, Worker, identity_of, tell_foreign_close};
-use crate::{
-    BackendKind, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, address::Address,
-    sys,
-};
+use crate::worker::{Companion, Info, Local, Worker, identity_of, tell_foreign_close};
+use crate::{BackendKind, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, sys};
 use std::fmt;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -226,7 +224,7 @@ impl<H: Handler> PortHandle<H> {
 
     /// Enters a number that the caller brings into the process's table. If somebody stands there already, the
     /// identities tell whether it is this very socket, or one that was closed behind the library's back.
-    fn enter_table(&self, raw: RawSocket, identity: u64, entry: Entry) -> Result<(), Error> {
+    fn enter_table(&self, raw: RawSocket, identity: u32, entry: Entry) -> Result<(), Error> {
         loop {
             let before = SocketTable::get(raw);
             if before.and_then(identity_of) == Some(identity) {
@@ -267,11 +265,7 @@ impl<H: Handler> PortHandle<H> {
         let raw = self.own_kind(socket)?;
         shared.net.check_connected(raw)?;
         let identity = shared.net.identity(raw)?;
-        let info = Info {
-            raw,
-            local: Address::of(&shared.net.local_address(raw)),
-            remote: Address::of(&shared.net.remote_address(raw)),
-        };
+        let addresses = Addresses::of(&shared.net.local_address(raw), &shared.net.remote_address(raw));
         if !shared.admit() {
             return Err(ErrorCode::Limit.into());
         }
@@ -287,7 +281,9 @@ impl<H: Handler> PortHandle<H> {
                 return Err(error);
             }
         };
-        let slot = slot.fill(Local::new(info, state.take(), None), identity.0, Claimer::Local);
+        let companion = state.take().map_or(Companion::Nobody, Companion::State);
+        let local = Local::new(Info { raw, addresses }, companion, 0);
+        let slot = slot.fill(local, identity.0, Claimer::Local);
         let handle = slot.handle();
         // Pairs with the fence in `wind_up`: either the worker sees this socket, or we see that the port is closing.
         fence(Ordering::SeqCst);

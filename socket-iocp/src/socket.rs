@@ -99,8 +99,8 @@ pub(crate) enum Event<W> {
 #[derive(Debug)]
 pub(crate) struct Machine<W> {
     sends: SendQueue<W>,
-    /// The bytes of a recv that is `Ready`; else what the handler has lent back.
-    buffer: Option<ReadBuffer>,
+    /// The bytes of a recv that is `Ready` (none: the FIN); else what the handler has lent back (none: nothing).
+    buffer: ReadBuffer,
     /// Why it ends, once it does.
     reason: Option<Error>,
     recv: RecvState,
@@ -119,7 +119,7 @@ impl<W> Machine<W> {
     pub(crate) const fn new(accept_due: bool) -> Machine<W> {
         Machine {
             sends: SendQueue::new(),
-            buffer: None,
+            buffer: ReadBuffer::empty(),
             reason: None,
             recv: RecvState::Idle,
             phase: Phase::Open,
@@ -140,7 +140,7 @@ impl<W> Machine<W> {
             return;
         }
         assert!(self.recv == RecvState::Idle, "a recv claimed twice");
-        self.buffer = None;
+        self.buffer = ReadBuffer::empty();
         self.recv = RecvState::Wanted;
     }
 
@@ -185,13 +185,18 @@ impl<W> Machine<W> {
     /// Keeps a buffer until the next recv is issued or the farewell has returned.
     pub(crate) fn lend(&mut self, buffer: ReadBuffer) {
         if !matches!(self.recv, RecvState::Ready { .. }) {
-            self.buffer = Some(buffer);
+            self.buffer = buffer;
         }
     }
 
     /// Takes back what was lent.
     pub(crate) fn take_lent(&mut self) -> Option<ReadBuffer> {
-        if matches!(self.recv, RecvState::Ready { .. }) { None } else { self.buffer.take() }
+        let lent = !self.buffer.is_empty() && !matches!(self.recv, RecvState::Ready { .. });
+        lent.then(|| self.take_buffer())
+    }
+
+    fn take_buffer(&mut self) -> ReadBuffer {
+        std::mem::replace(&mut self.buffer, ReadBuffer::empty())
     }
 
     // ---- completions ----
@@ -204,7 +209,7 @@ impl<W> Machine<W> {
             // Even when the socket is ending: it was received before the cancel took effect, and nothing is lost.
             Ok(buffer) if !self.discarding => {
                 self.peer_fin = buffer.is_empty();
-                self.buffer = Some(buffer);
+                self.buffer = buffer;
                 self.recv = RecvState::Ready { after_sends: self.sends.done() };
             }
             Ok(buffer) => self.peer_fin |= buffer.is_empty(),
@@ -318,7 +323,7 @@ impl<W> Machine<W> {
         match self.recv {
             RecvState::Ready { after_sends: 0 } => {
                 self.recv = RecvState::Idle;
-                return self.buffer.take().map(Event::Recv);
+                return Some(Event::Recv(self.take_buffer()));
             }
             RecvState::Ready { after_sends } => self.recv = RecvState::Ready { after_sends: after_sends - 1 },
             _ => {}

@@ -59,7 +59,9 @@ impl<H: Handler> Slot<H> {
         let node =
             NodeRef::allocate(self.index(), buffer, write).map_err(|(buffer, write)| (NO_NODE, buffer, write))?;
         let claimer = if to.is_some() { Claimer::Foreign } else { Claimer::Local };
-        let counted = self.count_send(generation, limit);
+        // A local claim only looks: a socket that takes no sends says so, even where the queue is full as well.
+        let counted = self.head.word.claim_async_send(generation, Claimer::Local);
+        let counted = counted.and_then(|()| self.count_send(generation, limit));
         if let Err(error) = counted.and_then(|()| self.head.word.claim_async_send(generation, claimer)) {
             if counted.is_ok() {
                 self.uncount_send(generation, limit);

@@ -3,7 +3,6 @@
 //! This is where the engine shares memory between threads: slots and their generations, the claims, the nodes of sends,
 //! the inboxes. The state machines above contain no `unsafe`.
 
-mod cell;
 mod current;
 mod inbox;
 mod issue;
@@ -13,9 +12,9 @@ mod node;
 mod slot;
 mod table;
 mod tally;
+mod token;
 mod word;
 
-pub(crate) use cell::Token;
 pub(crate) use current::{PortNumber, is_inside};
 pub(crate) use inbox::Message;
 pub(crate) use issue::Refused;
@@ -23,6 +22,7 @@ pub(crate) use mailbox::Mailbox;
 pub(crate) use node::{NodeList, NodeRef};
 pub(crate) use slot::{Slot, Slots, find_live, identity_kept, resolve};
 pub(crate) use table::{Entry, SocketTable};
+pub(crate) use token::Token;
 pub(crate) use word::{Claimer, Control};
 
 /// Names a connected socket of a port. It is a number, not a pointer: using one whose socket is gone is

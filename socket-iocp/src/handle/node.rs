@@ -131,9 +131,9 @@ impl<W> fmt::Debug for NodeRef<W> {
 /// The error of a send whose node could not be allocated.
 pub(crate) const NO_NODE: Error = Error::new(ErrorCode::NoMemory);
 
-/// A first-in first-out list of nodes, linked through the nodes themselves.
+/// A first-in first-out list of nodes, linked through the nodes themselves, the last one to the first: so that the list
+/// itself is one pointer.
 pub(crate) struct NodeList<W> {
-    first: *mut Link,
     last: *mut Link,
     owns: PhantomData<NodeRef<W>>,
 }
@@ -143,55 +143,61 @@ unsafe impl<W: std::marker::Send> std::marker::Send for NodeList<W> {}
 
 impl<W> NodeList<W> {
     pub(crate) const fn new() -> NodeList<W> {
-        NodeList { first: ptr::null_mut(), last: ptr::null_mut(), owns: PhantomData }
+        NodeList { last: ptr::null_mut(), owns: PhantomData }
+    }
+
+    fn last(&self) -> Option<&Link> {
+        // SAFETY: the last node is the list's own and alive.
+        unsafe { self.last.as_ref() }
     }
 
     pub(crate) fn push_back(&mut self, node: NodeRef<W>) {
-        node.link().next.store(ptr::null_mut(), Ordering::Relaxed);
-        let link = node.into_link().as_ptr();
-        match NonNull::new(self.last) {
-            None => self.first = link,
-            // SAFETY: the last node is the list's own and alive.
-            Some(last) => unsafe { last.as_ref() }.next.store(link, Ordering::Relaxed),
-        }
-        self.last = link;
+        let own = node.into_link();
+        let first = self.last().map_or(own.as_ptr(), |last| last.next.swap(own.as_ptr(), Ordering::Relaxed));
+        // SAFETY: the node is the list's from here on.
+        unsafe { own.as_ref() }.next.store(first, Ordering::Relaxed);
+        self.last = own.as_ptr();
     }
 
     pub(crate) fn pop_front(&mut self) -> Option<NodeRef<W>> {
-        let link = NonNull::new(self.first)?;
-        // SAFETY: the first node is the list's own; it leaves the list here, once.
-        let node: NodeRef<W> = unsafe { NodeRef::from_link(link) };
-        self.first = node.link().next.load(Ordering::Relaxed);
-        if self.first.is_null() {
+        let last = self.last()?;
+        let first = NonNull::new(last.next.load(Ordering::Relaxed)).expect("a list is a circle");
+        if first.as_ptr() == self.last {
             self.last = ptr::null_mut();
+        } else {
+            // SAFETY: the first node is the list's own and alive.
+            last.next.store(unsafe { first.as_ref() }.next.load(Ordering::Relaxed), Ordering::Relaxed);
         }
-        Some(node)
+        // SAFETY: it came from `into_link` and has left the list, once.
+        Some(unsafe { NodeRef::from_link(first) })
+    }
+
+    /// The nodes from the front.
+    fn nodes(&self) -> impl Iterator<Item = NonNull<SendNode<W>>> + use<W> {
+        let last = self.last;
+        let mut next = self.last().map(|last| last.next.load(Ordering::Relaxed));
+        std::iter::from_fn(move || {
+            let link = NonNull::new(next.take()?)?;
+            if link.as_ptr() != last {
+                // SAFETY: the nodes are the list's own and alive; both users keep it borrowed.
+                next = Some(unsafe { link.as_ref() }.next.load(Ordering::Relaxed));
+            }
+            Some(link.cast())
+        })
     }
 
     /// The nodes' contents from the front.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Send<W>> {
-        let mut next = self.first;
-        std::iter::from_fn(move || {
-            let link = NonNull::new(next)?.cast::<SendNode<W>>();
-            // SAFETY: the nodes are alive and the list's own while it is borrowed.
-            let node = unsafe { link.as_ref() };
-            next = node.link.next.load(Ordering::Relaxed);
-            // SAFETY: as above; a node in a list is filled.
-            unsafe { (*node.content.get()).as_ref() }
-        })
+        // SAFETY: the nodes are alive, filled, and the list's own while it is borrowed.
+        self.nodes().filter_map(|node| unsafe { (*node.as_ref().content.get()).as_ref() })
     }
 
     /// Calls `visit` with the contents from the front until it says false.
     pub(crate) fn visit_mut(&mut self, mut visit: impl FnMut(&mut Send<W>) -> bool) {
-        let mut next = self.first;
-        while let Some(link) = NonNull::new(next) {
-            let node = link.cast::<SendNode<W>>();
-            // SAFETY: the nodes are alive and the list's own while it is borrowed, mutably; one is visited at a time.
-            let (following, content) = unsafe {
-                let node = node.as_ref();
-                (node.link.next.load(Ordering::Relaxed), (*node.content.get()).as_mut())
-            };
-            next = following;
+        for node in self.nodes() {
+            // SAFETY: the nodes are alive, filled, and the list's own while it is borrowed, mutably; one at a time is
+            // visited.
+            let content = unsafe { (*node.as_ref().content.get()).as_mut() };
             if !content.is_some_and(&mut visit) {
                 break;
             }

@@ -4,11 +4,11 @@
 //! with the same handler type may take it over. Chunks are never unmapped and never change their type, so a handle of
 //! any age leads to memory that can be asked for its generation.
 
-use super::cell::{Token, WorkerCell};
 use super::link::{Kind, Link};
 use super::mailbox::Mailbox;
 use super::node::SendNode;
 use super::tally::Tally;
+use super::token::Token;
 use super::word::{Claimer, Word};
 use super::{INDEX_BITS, MAX_GENERATION, SocketHandle};
 use crate::handler::Handler;
@@ -16,6 +16,7 @@ use crate::worker::Local;
 use crate::{Error, ErrorCode};
 use std::alloc::{self, Layout};
 use std::any::TypeId;
+use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -34,7 +35,9 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct SlotHead {
     pub(crate) word: Word,
     /// Which socket this is, to tell it from a later one with its number.
-    pub(crate) identity: AtomicU64,
+    pub(crate) identity: AtomicU32,
+    /// The number of the token of the worker that has the socket; 0 before the first.
+    owner: AtomicU32,
     /// The message of the socket's recv, and of its arrival before that.
     pub(crate) recv_link: Link,
     pub(crate) control_link: Link,
@@ -47,8 +50,13 @@ pub(crate) struct Slot<H: Handler> {
     pub(crate) head: SlotHead,
     pub(crate) sync_send: SendNode<H::Write>,
     /// What only the socket's worker touches.
-    pub(crate) local: WorkerCell<Local<H>>,
+    local: UnsafeCell<Local<H>>,
 }
+
+// SAFETY: a reference to `local` is given only against a reference to the owner's token, which is not `Sync`: so no two
+// threads hold one at once, and what it holds is `Send`. `NewSlot::fill` writes it while nobody can have one. The other
+// parts are atomics, and the node has its own protocol.
+unsafe impl<H: Handler> Sync for Slot<H> {}
 
 /// A chunk of slots of one type.
 struct Chunk {
@@ -158,18 +166,26 @@ impl<H: Handler> Slot<H> {
         Slot {
             head: SlotHead {
                 word: Word::vacant(),
-                identity: AtomicU64::new(0),
+                identity: AtomicU32::new(0),
+                owner: AtomicU32::new(0),
                 recv_link: Link::new(Kind::Recv, index),
                 control_link: Link::new(Kind::Control, index),
                 tally: Tally::free(NONE),
             },
             sync_send: SendNode::embedded(index),
-            local: WorkerCell::unowned(Local::vacant()),
+            local: UnsafeCell::new(Local::vacant()),
         }
     }
 
     pub(crate) fn index(&self) -> u32 {
         self.head.control_link.index()
+    }
+
+    /// What the socket's worker keeps of it.
+    pub(crate) fn local<'a>(&'a self, token: &'a Token) -> &'a Local<H> {
+        assert_eq!(self.head.owner.load(Ordering::Relaxed), token.number(), "a socket of another worker");
+        // SAFETY: see `Sync` above.
+        unsafe { &*self.local.get() }
     }
 
     /// The handle of the socket that lives here.
@@ -187,7 +203,7 @@ pub(crate) fn find_live(handle: SocketHandle) -> Option<(&'static SlotHead, Arc<
 }
 
 /// The identity kept with the socket that a handle names, which may be about to live.
-pub(crate) fn identity_kept(handle: SocketHandle) -> Option<u64> {
+pub(crate) fn identity_kept(handle: SocketHandle) -> Option<u32> {
     let head = chunk_of(handle.index())?.head(handle.index());
     let generation = head.word.generation();
     let lives = head.word.is_live(handle.generation());
@@ -312,17 +328,18 @@ impl<H: Handler> Drop for Slots<H> {
 
 impl<H: Handler> NewSlot<'_, H> {
     /// The handle that the socket with this identity will have.
-    pub(crate) fn promise(&self, identity: u64) -> SocketHandle {
+    pub(crate) fn promise(&self, identity: u32) -> SocketHandle {
         self.slot.head.identity.store(identity, Ordering::Release);
         SocketHandle::new(self.slot.index(), self.slot.head.word.generation() + 1)
     }
 
     /// Makes the slot live with this content. With `Claimer::Foreign` the caller then posts its arrival.
-    pub(crate) fn fill(self, local: Local<H>, identity: u64, claimer: Claimer) -> &'static Slot<H> {
+    pub(crate) fn fill(self, local: Local<H>, identity: u32, claimer: Claimer) -> &'static Slot<H> {
         let slot = self.slot;
         // SAFETY: the slot came from the free list, so no worker refers to its content, and nobody finds it before the
         // word says that it lives.
-        unsafe { slot.local.set(self.slots.token, local) };
+        unsafe { *slot.local.get() = local };
+        slot.head.owner.store(self.slots.token, Ordering::Relaxed);
         slot.head.tally.start(slot.head.word.generation() + 1);
         slot.head.identity.store(identity, Ordering::Relaxed);
         slot.head.word.bring_to_life(claimer);
@@ -353,4 +370,36 @@ pub(crate) fn resolve<H: Handler>(port: u64, handle: SocketHandle) -> Result<(&'
         _ => ErrorCode::Closed,
     }
     .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Context, Farewell, ReadBuffer, Sent};
+
+    /// A handler whose states are pointers, as the C interface's are.
+    struct Pointers;
+
+    impl Handler for Pointers {
+        type Listener = usize;
+        type Socket = usize;
+        type Write = usize;
+
+        fn accept(&self, _: &Context<'_, Self>, _: &usize) -> Option<usize> {
+            None
+        }
+
+        fn recv(&self, _: &Context<'_, Self>, _: &mut usize, _: Result<ReadBuffer, Error>) {}
+
+        fn send(&self, _: &Context<'_, Self>, _: &mut usize, _: Sent<usize>) {}
+
+        fn error(&self, _: &Context<'_, Self>, _: usize, _: Farewell) {}
+    }
+
+    // What is left up to 320 bytes is for the table of descriptors and for the free slots of the last chunk.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_slot_is_small() {
+        assert_eq!(size_of::<Slot<Pointers>>(), 288);
+    }
 }

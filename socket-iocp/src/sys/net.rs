@@ -17,7 +17,7 @@ pub(crate) enum Net {
 
 /// Tells a socket from another that has its number later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Identity(pub(crate) u64);
+pub(crate) struct Identity(pub(crate) u32);
 
 /// How a socket is closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -42,8 +42,10 @@ pub(super) fn identity(socket: RawSocket) -> Result<Identity, Error> {
     // there a TCP socket is told from every other kind of file, but not from a TCP socket.
     #[allow(clippy::unnecessary_cast, reason = "the types of these fields differ from system to system")]
     let (device, inode) = (status.st_dev as u64, status.st_ino as u64);
-    // Multiplied by an odd constant, small device numbers spread over bits that small inode numbers leave alone.
-    Ok(Identity(device.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ inode))
+    // Multiplied by an odd constant, small device numbers spread over bits that small inode numbers leave alone. Linux
+    // numbers sockets in 32 bits, so two of them never fold to one.
+    let spread = device.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ inode;
+    Ok(Identity((spread ^ spread >> 32) as u32))
 }
 
 pub(super) fn local_address(socket: RawSocket) -> SockAddr {

@@ -1,7 +1,7 @@
 //! Accepting: a worker's part of the port's listeners.
 
-use super::{Arrival, Info, Local, Worker};
-use crate::address::Address;
+use super::{Companion, Info, Local, Worker};
+use crate::address::Addresses;
 use crate::handle::{Claimer, Control, Entry, Slot, SocketTable, find_live, identity_kept};
 use crate::handler::Handler;
 use crate::listener::{AcceptFailure, Accepting, Listener, ListenerCore, ListenerEnd, sort_failure};
@@ -154,12 +154,12 @@ impl<H: Handler> Worker<H> {
         let slot = shared.workers[target].slots.allocate()?;
         let local = shared.net.local_address(accepted.socket);
         let remote = accepted.remote.unwrap_or_else(|| shared.net.remote_address(accepted.socket));
-        let info = Info { raw: accepted.socket, local: Address::of(&local), remote: Address::of(&remote) };
+        let info = Info { raw: accepted.socket, addresses: Addresses::of(&local, &remote) };
         listener.taken(self.index);
-        let arrival = Some(Arrival { listener, origin: self.index });
+        let local = Local::new(info, Companion::Listener(listener), self.index);
         let here = target == self.index;
         let claimer = if here { Claimer::Local } else { Claimer::Foreign };
-        let slot = slot.fill(Local::new(info, None, arrival), identity.0, claimer);
+        let slot = slot.fill(local, identity.0, claimer);
         if here {
             self.mark_ready(slot.index());
         } else {
@@ -234,8 +234,8 @@ impl<H: Handler> Worker<H> {
     pub(super) fn names_of(&self, info: Info) -> [SockAddr; 2] {
         let net = &self.shared().net;
         [
-            info.local.internet().map_or_else(|| net.local_address(info.raw), SockAddr::from),
-            info.remote.internet().map_or_else(|| net.remote_address(info.raw), SockAddr::from),
+            info.addresses.local().map_or_else(|| net.local_address(info.raw), SockAddr::from),
+            info.addresses.remote().map_or_else(|| net.remote_address(info.raw), SockAddr::from),
         ]
     }
 
@@ -281,7 +281,7 @@ pub(crate) fn tell_foreign_close(entry: Entry) {
 
 /// The identity kept with a socket (also one that is just being added) or a listener, to tell whether its number is
 /// still its own.
-pub(crate) fn identity_of(entry: Entry) -> Option<u64> {
+pub(crate) fn identity_of(entry: Entry) -> Option<u32> {
     match entry {
         Entry::Socket(handle) => identity_kept(handle),
         Entry::Listener(id) => ListenerCore::find(id).map(|core| core.identity.0),

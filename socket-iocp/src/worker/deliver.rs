@@ -1,6 +1,6 @@
 //! Callbacks.
 
-use super::{Local, Worker};
+use super::{Companion, Local, Worker};
 use crate::handle::{NodeRef, Slot};
 use crate::handler::{Context, Handler, Names, Sent};
 use crate::socket::{Close, Event};
@@ -67,8 +67,7 @@ impl<H: Handler> Worker<H> {
         slot.head.word.recv_reported(buffer.is_empty());
         self.counters().recvs.add(1);
         self.counters().received_bytes.add(buffer.len() as u64);
-        let mut state = local.state.borrow_mut();
-        let Some(state) = state.as_mut() else { return };
+        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
         let context = self.context(slot, Names::Kept(&local.info));
         if guarded(|| self.shared().handler.recv(&context, state, Ok(buffer))).is_err() {
             self.panicked(slot);
@@ -86,14 +85,13 @@ impl<H: Handler> Worker<H> {
         self.counters().sends.add(u64::from(send.result.is_ok()));
         self.counters().sent_bytes.add(send.sent as u64);
         let sent = Sent { write: send.write, buffer: send.buffer, result: send.result, bytes: send.sent };
-        let mut state = local.state.borrow_mut();
-        let reported = match state.as_mut() {
-            Some(state) => {
+        let reported = match &mut *local.companion.borrow_mut() {
+            Companion::State(state) => {
                 let context = self.context(slot, Names::Kept(&local.info));
                 guarded(|| self.shared().handler.send(&context, state, sent))
             }
             // The accept was refused: there is nobody to tell.
-            None => guarded(|| drop(sent)),
+            Companion::Listener(_) | Companion::Nobody => guarded(|| drop(sent)),
         };
         if reported.is_err() {
             self.panicked(slot);
@@ -102,21 +100,21 @@ impl<H: Handler> Worker<H> {
 
     fn report_accept(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
-        let Some(arrival) = local.arrival.borrow_mut().take() else { return };
-        arrival.listener.told(arrival.origin, self.index);
+        let Companion::Listener(listener) = local.companion.replace(Companion::Nobody) else { return };
+        listener.told(usize::from(local.origin), self.index);
         self.accepts_due.set(true);
         let refused = if self.shared().is_closing() || !self.enter_table(slot) {
             Some(Close::Reset)
         } else {
             self.counters().accepts.add(1);
-            self.call_accept(slot, local, &arrival.listener.state)
+            self.call_accept(slot, local, &listener.state)
         };
         if let Some(close) = refused {
             // No user state, so nothing is reported any more, not even a farewell.
             local.machine.borrow_mut().end(None, close);
             self.seal(slot);
         }
-        self.unref_listener(arrival.listener);
+        self.unref_listener(listener);
     }
 
     /// Calls the accept callback; answers how to close the connection if it was refused.
@@ -125,7 +123,7 @@ impl<H: Handler> Worker<H> {
         let context = self.context(slot, Names::Full(&names));
         match guarded(|| self.shared().handler.accept(&context, listener)) {
             Ok(Some(state)) => {
-                *local.state.borrow_mut() = Some(state);
+                *local.companion.borrow_mut() = Companion::State(state);
                 None
             }
             Ok(None) => Some(Close::Background),

@@ -1,7 +1,7 @@
 //! The end of sockets, and of the worker.
 
-use super::Worker;
 use super::deliver::guarded;
+use super::{Companion, Worker};
 use crate::ErrorCode;
 use crate::handle::{Entry, Slot, SocketTable};
 use crate::handler::{Farewell, Handler, Names};
@@ -30,8 +30,8 @@ impl<H: Handler> Worker<H> {
                 reason = Err(ErrorCode::ForeignClose.into());
             }
         }
-        let state = local.state.borrow_mut().take();
-        if let Some(state) = state {
+        let companion = local.companion.replace(Companion::Nobody);
+        if let Companion::State(state) = companion {
             self.counters().farewells.add(1);
             let context = self.context(slot, Names::Kept(&local.info));
             let farewell = Farewell { reason, socket };
@@ -74,7 +74,10 @@ impl<H: Handler> Worker<H> {
             let slot = self.slots().at(index);
             let local = self.local(slot);
             // One whose accept callback is still due is dropped in its turn, when its message has arrived.
-            if local.gone.get() || local.arrival.borrow().is_some() || local.machine.borrow().is_ending() {
+            if local.gone.get()
+                || matches!(*local.companion.borrow(), Companion::Listener(_))
+                || local.machine.borrow().is_ending()
+            {
                 continue;
             }
             local.machine.borrow_mut().end(Some(ErrorCode::Cancelled.into()), Close::Reset);

@@ -17,7 +17,7 @@ mod operate;
 
 pub(crate) use accept::{identity_of, tell_foreign_close};
 
-use crate::address::Address;
+use crate::address::Addresses;
 use crate::buffer::BufferPool;
 use crate::handle::{Message, Slot, Slots, Token};
 use crate::handler::Handler;
@@ -42,24 +42,26 @@ const BUFFER_RETRY: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Info {
     pub(crate) raw: RawSocket,
-    pub(crate) local: Address,
-    pub(crate) remote: Address,
+    pub(crate) addresses: Addresses,
 }
 
-/// Where an accepted socket comes from, until its accept callback is given.
-pub(crate) struct Arrival<H: Handler> {
-    pub(crate) listener: Arc<Listener<H>>,
-    /// The worker that took it from the kernel.
-    pub(crate) origin: usize,
+/// What goes with a socket in its callbacks.
+pub(crate) enum Companion<H: Handler> {
+    /// Where an accepted socket comes from, until its accept callback is given.
+    Listener(Arc<Listener<H>>),
+    /// The user's state.
+    State(H::Socket),
+    /// Neither: the accept was refused, or the farewell has begun.
+    Nobody,
 }
 
 /// What a worker keeps of one of its sockets.
 pub(crate) struct Local<H: Handler> {
     pub(crate) info: Info,
     pub(crate) machine: RefCell<Machine<H::Write>>,
-    /// The user's state; `None` before the accept callback and after the farewell.
-    pub(crate) state: RefCell<Option<H::Socket>>,
-    pub(crate) arrival: RefCell<Option<Arrival<H>>>,
+    pub(crate) companion: RefCell<Companion<H>>,
+    /// The worker that took an accepted socket from the kernel.
+    pub(crate) origin: u16,
     /// Ended, and only waiting to leave the dirty list.
     gone: Cell<bool>,
     ready: Place,
@@ -68,12 +70,12 @@ pub(crate) struct Local<H: Handler> {
 }
 
 impl<H: Handler> Local<H> {
-    pub(crate) fn new(info: Info, state: Option<H::Socket>, arrival: Option<Arrival<H>>) -> Local<H> {
+    pub(crate) fn new(info: Info, companion: Companion<H>, origin: usize) -> Local<H> {
         Local {
             info,
-            machine: RefCell::new(Machine::new(arrival.is_some())),
-            state: RefCell::new(state),
-            arrival: RefCell::new(arrival),
+            machine: RefCell::new(Machine::new(matches!(companion, Companion::Listener(_)))),
+            companion: RefCell::new(companion),
+            origin: origin as u16,
             gone: Cell::new(false),
             ready: Place::new(),
             dirty: Place::new(),
@@ -83,7 +85,7 @@ impl<H: Handler> Local<H> {
 
     /// The content of a slot in which nobody lives.
     pub(crate) fn vacant() -> Local<H> {
-        Local::new(Info { raw: -1, local: Address::Other, remote: Address::Other }, None, None)
+        Local::new(Info { raw: -1, addresses: Addresses::NONE }, Companion::Nobody, 0)
     }
 }
 
@@ -163,7 +165,7 @@ impl<H: Handler> Worker<H> {
     }
 
     fn local(&self, slot: &'static Slot<H>) -> &Local<H> {
-        slot.local.get(&self.token)
+        slot.local(&self.token)
     }
 
     fn local_at(&self, index: u32) -> &Local<H> {

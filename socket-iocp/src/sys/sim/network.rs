@@ -205,7 +205,7 @@ impl Network {
     }
 
     pub(crate) fn identity(&self, number: RawSocket) -> Result<Identity, Error> {
-        open(&self.lock(), number).map(|descriptor| Identity(descriptor.socket.0))
+        open(&self.lock(), number).map(|descriptor| Identity(descriptor.socket.0 as u32))
     }
 
     pub(crate) fn local_address(&self, number: RawSocket) -> SockAddr {
@@ -264,7 +264,7 @@ impl Network {
         let Some(descriptor) = state.descriptors.named(number, "close") else {
             return false;
         };
-        if expected.is_some_and(|Identity(expected)| expected != descriptor.socket.0) {
+        if expected.is_some_and(|Identity(expected)| expected != descriptor.socket.0 as u32) {
             return false;
         }
         descriptor.assert_idle(number, "close");

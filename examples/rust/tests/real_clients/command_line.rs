@@ -1,0 +1,77 @@
+//! How the examples start and end.
+
+use crate::on_both_backends;
+use crate::server::{CHAT, ECHO, HTTP, REDIS, Server};
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+
+on_both_backends!(a_signal_ends_a_server_cleanly);
+
+/// Every example, with the arguments that follow its address.
+const ALL: [(&str, &[&str]); 4] = [(ECHO, &[]), (CHAT, &[]), (HTTP, &["."]), (REDIS, &[])];
+
+fn a_signal_ends_a_server_cleanly(backend: &str) {
+    for (program, arguments) in ALL {
+        for signal in [Signal::INT, Signal::TERM] {
+            let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
+            let mut server = Server::start(backend, program, &arguments);
+            let client = server.connect();
+            kill_process(Pid::from_child(&server.child), signal).expect("a child of this process");
+            assert_eq!(exit_code(&mut server), Some(0), "{program} {signal:?}");
+            drop(client);
+        }
+    }
+}
+
+/// Waits for the end of a server, within the limit: its drop kills it when the time has passed.
+fn exit_code(server: &mut Server) -> Option<i32> {
+    let pid = Pid::from_child(&server.child);
+    let (ended, end) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        if end.recv_timeout(crate::server::LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // Then the code is none.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    let status = server.child.wait().expect("a child of this process");
+    drop(ended);
+    guard.join().expect("no panic");
+    status.code()
+}
+
+/// Runs an example that is to refuse, and checks that it says so in one line.
+fn refusal(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new("timeout").arg("60").arg(program).args(arguments).output().expect("coreutils");
+    let line = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2), "{program} {arguments:?}: {line}");
+    assert_eq!(line.lines().count(), 1, "{program} {arguments:?}: {line}");
+    assert!(output.stdout.is_empty());
+    line
+}
+
+#[test]
+fn wrong_arguments_give_one_line_and_exit_code_2() {
+    for (program, arguments) in ALL {
+        let with_address = |address| [&[address], arguments].concat();
+        assert!(refusal(program, &[]).starts_with("usage: "));
+        assert!(refusal(program, &["--help"]).starts_with("usage: "));
+        assert!(refusal(program, &[&with_address("127.0.0.1:0")[..], &["more"]].concat()).starts_with("usage: "));
+        assert!(refusal(program, &with_address("nonsense")).starts_with("cannot listen on nonsense: "));
+        assert!(refusal(program, &with_address("127.0.0.1:65536")).starts_with("cannot listen on "));
+    }
+    assert!(refusal(HTTP, &["127.0.0.1:0", "no/such/directory"]).starts_with("cannot serve no/such/directory: "));
+}
+
+#[test]
+fn an_address_in_use_gives_one_line_and_exit_code_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    for (program, arguments) in ALL {
+        let line = refusal(program, &[&[address.as_str()], arguments].concat());
+        assert!(line.contains("in use"), "{line}");
+    }
+}
