@@ -1,0 +1,142 @@
+//! A socket with a recv outstanding and nothing to read costs at most 320 bytes of the process's memory, and no read buffer.
+
+use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, Sent};
+use socket_iocp_testkit::{Gate, Lab, in_own_process, on_every_backend, resident_kib};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
+
+// Not on the simulated network: its sockets are memory of the process.
+on_every_backend!(real: ten_thousand_idle_sockets);
+
+/// Counts the bytes in use.
+struct Counting;
+
+static IN_USE_BYTES: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it is; counting touches only an atomic.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE_BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        IN_USE_BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        IN_USE_BYTES.fetch_add(size as isize - layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        IN_USE_BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const LIMIT_BYTES: isize = 320;
+/// Descriptors left for everything else.
+const SPARE_DESCRIPTORS: u64 = 300;
+
+/// A handler with no state of its own: what is measured is the library's.
+struct Idle {
+    recvs: Arc<Gate>,
+}
+
+impl Handler for Idle {
+    type Listener = ();
+    type Socket = ();
+    type Write = ();
+
+    fn accept(&self, _: &Context<'_, Self>, _: &()) -> Option<()> {
+        unreachable!("nobody listens")
+    }
+
+    fn recv(&self, context: &Context<'_, Self>, _: &mut (), received: Result<ReadBuffer, Error>) {
+        if received.is_ok_and(|bytes| !bytes.is_empty()) {
+            context.recv().expect("a live socket");
+            self.recvs.pass();
+        }
+    }
+
+    fn send(&self, _: &Context<'_, Self>, _: &mut (), _: Sent<()>) {}
+
+    fn error(&self, _: &Context<'_, Self>, _: (), _: Farewell) {}
+}
+
+/// Raises the limit of descriptors as far as it goes.
+fn raise_descriptor_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is alive during the calls.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        limit.rlim_cur = limit.rlim_max;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+    }
+    limit.rlim_cur
+}
+
+fn ten_thousand_idle_sockets(lab: &Lab) {
+    in_own_process("ten_thousand_idle_sockets", lab, measure);
+}
+
+fn measure(lab: &Lab) {
+    // Both ends of a pair are in the port; 10,000 sockets, or as many as the limit of descriptors allows.
+    let pairs = (raise_descriptor_limit() - SPARE_DESCRIPTORS).min(10_000) / 2;
+    let count = 2 * pairs;
+    let recvs = Arc::new(Gate::new());
+    let port = Port::new(Idle { recvs: recvs.clone() }, lab.options().threads(1)).expect("a port");
+    // Their vectors are the test's own memory.
+    let mut ends: Vec<_> = (0..pairs).map(|_| UnixStream::pair().expect("descriptors")).collect();
+    // A third end shows when the worker has taken all recvs issued before, and that the port serves.
+    let (mut probe, probed) = UnixStream::pair().expect("descriptors");
+    let probed = port.add_connected(probed, ()).expect("a connected socket");
+    port.recv(probed).expect("a first recv");
+    probe.write_all(b"x").expect("a live connection");
+    recvs.wait_for("the empty port to serve", 1);
+    let mut handles = Vec::with_capacity(count as usize);
+
+    let (empty_bytes, empty_kib) = (IN_USE_BYTES.load(Ordering::Relaxed), resident_kib());
+    for (one, other) in ends.drain(..) {
+        for end in [one, other] {
+            let handle = port.add_connected(end, ()).expect("a connected socket");
+            port.recv(handle).expect("a first recv");
+            handles.push(handle);
+        }
+    }
+    probe.write_all(b"x").expect("a live connection");
+    recvs.wait_for("the recvs to be taken", 2);
+    let used_bytes = IN_USE_BYTES.load(Ordering::Relaxed) - empty_bytes;
+    let used_kib = resident_kib().saturating_sub(empty_kib) as isize;
+    let each = used_bytes / count as isize;
+    println!(
+        "{each} bytes of heap and {} of resident memory for each of {count} sockets",
+        used_kib * 1024 / count as isize
+    );
+    assert!(used_bytes <= LIMIT_BYTES * count as isize, "{each} bytes of heap for each of {count} idle sockets");
+    // Memory that is not the heap's (mappings shared with the kernel) shows in what is resident.
+    assert!(used_kib * 1024 <= LIMIT_BYTES * count as isize, "{used_kib} KiB resident for {count} idle sockets");
+
+    // They are all served: what is sent on one comes in at its other end.
+    for handle in &handles {
+        port.send(*handle, b"y", ()).expect("a live socket");
+    }
+    recvs.wait_for("a recv on every socket", 2 + count);
+    let mut byte = [0];
+    port.send(probed, b"z", ()).expect("a live socket");
+    probe.read_exact(&mut byte).expect("a live connection");
+    assert_eq!(byte, *b"z");
+    port.delete();
+}
