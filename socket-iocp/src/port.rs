@@ -508,7 +508,7 @@ impl<H: Handler> PortHandle<H> {
 
     /// The handler.
     pub fn handler(&self) -> &H {
-        &self.shared.handler
+        self.shared.handler()
     }
 
     /// Keeps a read buffer with a socket; only from its own callbacks, otherwise the buffer is dropped.

@@ -6,7 +6,7 @@ use crate::listener::{Listener, ListenerEnd};
 use crate::options::Options;
 use crate::statistics::{Counters, Statistics};
 use crate::sys::net::Net;
-use crate::worker::{Turn, Worker};
+use crate::worker::{Turn, Worker, guarded};
 use crate::{BackendKind, Error, ErrorCode};
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -38,7 +38,8 @@ impl<H: Handler> WorkerShared<H> {
 /// The port behind its handles.
 pub(crate) struct Shared<H: Handler> {
     pub(crate) number: PortNumber<Worker<H>>,
-    pub(crate) handler: H,
+    /// Taken only when this is dropped, so that a panic in its drop can be caught.
+    handler: Option<H>,
     pub(crate) options: Options,
     pub(crate) net: Net,
     pub(crate) kind: BackendKind,
@@ -68,6 +69,13 @@ impl<H: Handler> fmt::Debug for Shared<H> {
     }
 }
 
+impl<H: Handler> Drop for Shared<H> {
+    fn drop(&mut self) {
+        // Nobody is left to count a panic for.
+        let _ = guarded(|| drop(self.handler.take()));
+    }
+}
+
 /// The parts of a new port.
 pub(crate) struct Parts<H: Handler> {
     pub(crate) number: PortNumber<Worker<H>>,
@@ -84,7 +92,7 @@ impl<H: Handler> Shared<H> {
     pub(crate) fn new(parts: Parts<H>) -> Shared<H> {
         Shared {
             number: parts.number,
-            handler: parts.handler,
+            handler: Some(parts.handler),
             options: parts.options,
             net: parts.net,
             kind: parts.kind,
@@ -100,6 +108,10 @@ impl<H: Handler> Shared<H> {
             threads: Mutex::new(Vec::new()),
             driven: Mutex::new(None),
         }
+    }
+
+    pub(crate) fn handler(&self) -> &H {
+        self.handler.as_ref().expect("it stays until the drop")
     }
 
     // ---- workers and sockets ----

@@ -41,7 +41,7 @@ fn bomb() -> (Bomb, Arc<Gate>) {
     ONCE.call_once(|| {
         let print = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !info.payload_as_str().is_some_and(|text| text.ends_with("as the test wants")) {
+            if !info.payload().downcast_ref::<&str>().is_some_and(|text| text.ends_with("as the test wants")) {
                 print(info);
             }
         }));

@@ -1,6 +1,6 @@
 //! Accepting: a worker's part of the port's listeners.
 
-use super::{Companion, Info, Local, Worker};
+use super::{Companion, Info, Local, Worker, guarded};
 use crate::address::Addresses;
 use crate::handle::{Claimer, Control, Entry, Slot, SocketTable, find_live, identity_kept};
 use crate::handler::Handler;
@@ -210,7 +210,7 @@ impl<H: Handler> Worker<H> {
             self.finish_listener(&listener);
         }
         // Perhaps the last one: then the user's state is dropped here.
-        if super::deliver::guarded(|| drop(listener)).is_err() {
+        if guarded(|| drop(listener)).is_err() {
             self.counters().panics.add(1);
         }
     }
@@ -220,7 +220,7 @@ impl<H: Handler> Worker<H> {
         let core = &listener.core;
         let end = core.end().unwrap_or(ListenerEnd::Deleted);
         shared.net.close_listener(core.own);
-        let told = super::deliver::guarded(|| shared.handler.listen_error(&self.port, &listener.state, end.reason()));
+        let told = guarded(|| shared.handler().listen_error(&self.port, &listener.state, end.reason()));
         self.counters().panics.add(u64::from(told.is_err()));
         let closes = matches!(end, ListenerEnd::Deleted | ListenerEnd::Failed(_));
         let ours = closes && SocketTable::leave(core.socket, Entry::Listener(core.id));

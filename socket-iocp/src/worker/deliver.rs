@@ -10,7 +10,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs code of the user's. A panic is caught; its payload is dropped, and should that panic too, leaked.
-pub(super) fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, ()> {
+pub(crate) fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, ()> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|payload: Box<dyn Any + Send>| {
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(again);
@@ -69,7 +69,7 @@ impl<H: Handler> Worker<H> {
         self.counters().received_bytes.add(buffer.len() as u64);
         let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
         let context = self.context(slot, Names::Kept(&local.info));
-        if guarded(|| self.shared().handler.recv(&context, state, Ok(buffer))).is_err() {
+        if guarded(|| self.shared().handler().recv(&context, state, Ok(buffer))).is_err() {
             self.panicked(slot);
         }
     }
@@ -88,7 +88,7 @@ impl<H: Handler> Worker<H> {
         let reported = match &mut *local.companion.borrow_mut() {
             Companion::State(state) => {
                 let context = self.context(slot, Names::Kept(&local.info));
-                guarded(|| self.shared().handler.send(&context, state, sent))
+                guarded(|| self.shared().handler().send(&context, state, sent))
             }
             // The accept was refused: there is nobody to tell.
             Companion::Listener(_) | Companion::Nobody => guarded(|| drop(sent)),
@@ -121,7 +121,7 @@ impl<H: Handler> Worker<H> {
     fn call_accept(&self, slot: &'static Slot<H>, local: &Local<H>, listener: &H::Listener) -> Option<Close> {
         let names = self.names_of(local.info);
         let context = self.context(slot, Names::Full(&names));
-        match guarded(|| self.shared().handler.accept(&context, listener)) {
+        match guarded(|| self.shared().handler().accept(&context, listener)) {
             Ok(Some(state)) => {
                 *local.companion.borrow_mut() = Companion::State(state);
                 None

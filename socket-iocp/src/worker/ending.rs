@@ -1,7 +1,6 @@
 //! The end of sockets, and of the worker.
 
-use super::deliver::guarded;
-use super::{Companion, Worker};
+use super::{Companion, Worker, guarded};
 use crate::ErrorCode;
 use crate::handle::{Entry, Slot, SocketTable};
 use crate::handler::{Farewell, Handler, Names};
@@ -35,7 +34,7 @@ impl<H: Handler> Worker<H> {
             self.counters().farewells.add(1);
             let context = self.context(slot, Names::Kept(&local.info));
             let farewell = Farewell { reason, socket };
-            if guarded(|| self.shared().handler.error(&context, state, farewell)).is_err() {
+            if guarded(|| self.shared().handler().error(&context, state, farewell)).is_err() {
                 self.counters().panics.add(1);
             }
         }

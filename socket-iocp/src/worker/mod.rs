@@ -16,6 +16,7 @@ mod issue;
 mod operate;
 
 pub(crate) use accept::{identity_of, tell_foreign_close};
+pub(crate) use deliver::guarded;
 
 use crate::address::Addresses;
 use crate::buffer::BufferPool;
