@@ -7,6 +7,7 @@
 
 mod address;
 mod arguments;
+mod bench;
 mod demo;
 mod failure;
 mod limits;
@@ -42,6 +43,9 @@ enum Command {
     Serve(serve::ServeArgs),
     Load(load::LoadArgs),
     Probe(probe::ProbeArgs),
+    Bench(bench::BenchArgs),
+    #[command(name = socket_iocp_bench::CHILD_COMMAND, hide = true)]
+    BenchChild(bench::BenchChildArgs),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +64,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve(args) => serve::command(&args),
         Command::Load(args) => load::command(&args),
         Command::Probe(args) => probe::command(&args),
+        Command::Bench(args) => bench::command(&args),
+        Command::BenchChild(args) => bench::child(&args),
     }
 }
 
@@ -118,6 +124,8 @@ mod tests {
             "load localhost:7 --rate 1000 --duration 3 --json --warmup 1",
             "load unix:/tmp/s --messages 1000 --pipeline 16 --threads 2",
             "probe --json",
+            "bench",
+            "bench --rounds 7 -d 0.2 -c 50 -s 1 --backend readiness --idle 0 --json",
         ] {
             assert!(parse_text(line).is_ok(), "{line}: {:?}", parse_text(line).err());
         }
@@ -140,6 +148,9 @@ mod tests {
             ("load 127.0.0.1:7 --connections -5", "-5"),
             ("demo --duration 0", "--duration"),
             ("probe extra", "extra"),
+            ("bench --rounds 0", "--rounds"),
+            ("bench --size 4097", "--size"),
+            ("bench-child", "<TASK>"),
         ] {
             let failure = parse_text(line).expect_err(line);
             let text = failure.to_string();
