@@ -85,6 +85,11 @@ fn a_dead_handle_is_closed_everywhere(lab: &Lab) {
     let dead = first.add_connected(socket, 1).expect("a connected socket");
     first.abort(dead).expect("a live socket");
     first.handler().wait_for_farewell(dead).expect_err("an abort");
+    // The farewell has returned when its worker has run another callback.
+    let (other, _other_client) = lab.pair();
+    let other = first.add_connected(other, 1).expect("a connected socket");
+    first.send(other, b"", 3).expect("a live socket");
+    first.handler().wait_for_count("a send", 1, |event| event.sent().is_some());
     assert_eq!(answers(&first, dead), [Some(ErrorCode::Closed); 7]);
     assert_eq!(answers(&second, dead), [Some(ErrorCode::Closed); 7]);
     // Also when its slot is used again: the newcomers are not touched.
@@ -97,5 +102,5 @@ fn a_dead_handle_is_closed_everywhere(lab: &Lab) {
     }
     let farewells = first.statistics().farewells;
     assert_eq!(farewells, 1);
-    assert_eq!(first.statistics().sockets_now, 10);
+    assert_eq!(first.statistics().sockets_now, 11);
 }

@@ -1,7 +1,7 @@
 //! The workers block every signal, and nothing raises SIGPIPE.
 
 use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, Port, ReadBuffer, Sent, SocketHandle};
-use socket_iocp_testkit::{Event, Gate, Lab, Probe, in_own_process, on_every_backend};
+use socket_iocp_testkit::{BOUND, Event, Gate, Lab, Probe, in_own_process, on_every_backend};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
@@ -89,29 +89,39 @@ fn send_until_the_end(port: &Port<Probe>, socket: SocketHandle) -> ErrorCode {
         if port.send(socket, vec![7; 1000], write).is_err() {
             break;
         }
-        port.handler().wait_for("the send", |log| {
-            log.iter().any(|event| matches!(event, Event::Sent { handle, write: done, .. } if *handle == socket && *done == write)).then_some(())
-        });
+        let is_reported =
+            |event: &Event| event.handle() == Some(socket) && event.sent().is_some_and(|(done, _)| done == write);
+        while port.threads() == 0 && port.handler().count(is_reported) == 0 {
+            port.run(Some(BOUND)).expect("a run");
+        }
+        port.handler().wait_for_count("the send", 1, is_reported);
+    }
+    let is_farewell = |event: &Event| matches!(event, Event::Farewell { handle, .. } if *handle == socket);
+    while port.threads() == 0 && port.handler().count(is_farewell) == 0 {
+        port.run(Some(BOUND)).expect("a run");
     }
     port.handler().wait_for_farewell(socket).expect_err("nobody is there").code()
 }
 
 fn send_to_nobody(lab: &Lab) {
-    let port = Port::new(Probe::silent(), lab.options()).expect("a port");
-    let gone = [ErrorCode::BrokenPipe, ErrorCode::Reset];
-    // The peer closes with nothing unread: the first send brings its reset, the next finds a broken pipe.
-    let (socket, client) = lab.pair();
-    let socket = port.add_connected(socket, 1).expect("a connected socket");
-    drop(client);
-    assert!(gone.contains(&send_until_the_end(&port, socket)));
-    // The peer resets.
-    let (socket, client) = lab.pair();
-    let socket = port.add_connected(socket, 1).expect("a connected socket");
-    client.reset();
-    assert!(gone.contains(&send_until_the_end(&port, socket)));
-    // A Unix socket's peer closes.
-    let (socket, peer) = UnixStream::pair().expect("a socketpair");
-    let socket = port.add_connected(socket, 1).expect("a connected socket");
-    drop(peer);
-    assert_eq!(send_until_the_end(&port, socket), ErrorCode::BrokenPipe);
+    // A driven port runs on this thread, which blocks no signal.
+    for threads in [0, 2] {
+        let port = Port::new(Probe::silent(), lab.options().threads(threads)).expect("a port");
+        let gone = [ErrorCode::BrokenPipe, ErrorCode::Reset];
+        // The peer closes with nothing unread: the first send brings its reset, the next finds a broken pipe.
+        let (socket, client) = lab.pair();
+        let socket = port.add_connected(socket, 1).expect("a connected socket");
+        drop(client);
+        assert!(gone.contains(&send_until_the_end(&port, socket)));
+        // The peer resets.
+        let (socket, client) = lab.pair();
+        let socket = port.add_connected(socket, 1).expect("a connected socket");
+        client.reset();
+        assert!(gone.contains(&send_until_the_end(&port, socket)));
+        // A Unix socket's peer closes.
+        let (socket, peer) = UnixStream::pair().expect("a socketpair");
+        let socket = port.add_connected(socket, 1).expect("a connected socket");
+        drop(peer);
+        assert_eq!(send_until_the_end(&port, socket), ErrorCode::BrokenPipe);
+    }
 }

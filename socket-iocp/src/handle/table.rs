@@ -76,6 +76,11 @@ impl SocketTable {
         Entry::decode(Self::cell(socket)?.load(Ordering::Acquire))
     }
 
+    /// Makes sure that a number has a place, so that entering it later cannot be refused for want of memory.
+    pub(crate) fn reserve(socket: RawSocket) -> Result<(), Error> {
+        Self::make_cell(socket).map(drop)
+    }
+
     /// Enters `entry` if the number still has `expected`; false if it has something else by now.
     pub(crate) fn enter(socket: RawSocket, expected: Option<Entry>, entry: Entry) -> Result<bool, Error> {
         let cell = Self::make_cell(socket)?;

@@ -149,6 +149,7 @@ impl<H: Handler> Worker<H> {
     /// Gives a new connection to the worker that has had the fewest, and its accept callback to that worker.
     fn place(&self, listener: Arc<Listener<H>>, accepted: Accepted) -> Result<(), Error> {
         let shared = self.shared();
+        SocketTable::reserve(accepted.socket)?;
         let identity = shared.net.identity(accepted.socket)?;
         let target = shared.choose_worker(self.index);
         let slot = shared.workers[target].slots.allocate()?;

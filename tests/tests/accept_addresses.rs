@@ -1,0 +1,177 @@
+//! The accept callback gets both addresses and the listener's state, and they stay with the socket; every family of stream
+//! sockets is served. ("Accepting"; "The seven calls".)
+
+use socket_iocp::{Port, Socket};
+use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
+use socket2::SockAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+use std::{env, fs, process};
+
+on_every_backend!(
+    internet_addresses_are_right_and_outlive_a_reset,
+    each_listener_comes_with_its_state,
+    what_accept_answers_comes_back_in_every_callback,
+);
+// Real only: the simulated network has one family.
+on_every_backend!(real: ipv6_is_served, unix_listeners_are_served, socketpairs_are_served);
+
+const BOUND: Duration = Duration::from_secs(30);
+
+/// Local and remote address, as a callback sees them.
+type Pair = (Option<SocketAddr>, Option<SocketAddr>);
+
+/// Echoes, and tells of the addresses in each callback; those of the accept callback also as they are for any family.
+fn telling() -> (Probe, Receiver<(&'static str, Pair)>, Receiver<(SockAddr, SockAddr)>) {
+    let (tell, told) = mpsc::channel();
+    let (tell_full, told_full) = mpsc::channel();
+    let probe = Probe::reacting(move |_, context, event| {
+        let context = context?;
+        let name = match event {
+            Event::Accepted { .. } => {
+                let (local, remote) = context.sockaddrs().expect("an accept callback");
+                tell_full.send((local.clone(), remote.clone())).expect("the test listens");
+                context.recv().expect("a new socket");
+                "accept"
+            }
+            Event::Received { result: Ok(bytes), .. } => {
+                context.send(bytes.clone(), 0).expect("an open socket");
+                context.recv().ok();
+                "recv"
+            }
+            Event::Sent { .. } => "send",
+            Event::Farewell { .. } => "error",
+            _ => "other",
+        };
+        tell.send((name, (context.local_addr(), context.remote_addr()))).expect("the test listens");
+        Some(0)
+    });
+    (probe, told, told_full)
+}
+
+fn internet_addresses_are_right_and_outlive_a_reset(lab: &Lab) {
+    let (probe, told, told_full) = telling();
+    let port = Port::new(probe, lab.options()).expect("a port");
+    let (listener, address) = lab.listen();
+    port.add_listener(listener, 4, 0).expect("a listener");
+    let mut client = lab.connect(address);
+    let expected = (Some(address), Some(client.local_addr()));
+    client.write_all(b"x").expect("a live connection");
+    client.read_exact(1).expect("the echo");
+    client.reset();
+    for name in ["accept", "recv", "send", "error"] {
+        assert_eq!(told.recv_timeout(BOUND).expect("a callback"), (name, expected));
+    }
+    let (local, remote) = told_full.recv_timeout(BOUND).expect("an accept");
+    assert_eq!((local.as_socket(), remote.as_socket()), expected);
+}
+
+fn each_listener_comes_with_its_state(lab: &Lab) {
+    let port = Port::new(Probe::silent(), lab.options()).expect("a port");
+    let mut clients = Vec::new();
+    for state in 100..110 {
+        let (listener, address) = lab.listen();
+        port.add_listener(listener, 2, state).expect("a listener");
+        clients.push((state, lab.connect(address)));
+    }
+    let accepts = port.handler().wait_for_count("accepts", 10, |event| matches!(event, Event::Accepted { .. }));
+    for (state, client) in &clients {
+        let of_client = accepts.iter().find_map(|event| match event {
+            Event::Accepted { listener, remote, .. } if *remote == Some(client.local_addr()) => Some(*listener),
+            _ => None,
+        });
+        assert_eq!(of_client, Some(*state));
+    }
+}
+
+fn what_accept_answers_comes_back_in_every_callback(lab: &Lab) {
+    let probe = Probe::reacting(|_, context, event| {
+        let context = context?;
+        match event {
+            Event::Accepted { .. } => context.recv().expect("a new socket"),
+            Event::Received { .. } => context.send(&b"x"[..], 0).expect("an open socket"),
+            Event::Sent { .. } => context.abort().expect("an open socket"),
+            _ => {}
+        }
+        // The client's port: another for each.
+        context.remote_addr().map(|remote| u64::from(remote.port()))
+    });
+    let port = Port::new(probe, lab.options()).expect("a port");
+    let (listener, address) = lab.listen();
+    port.add_listener(listener, 4, 0).expect("a listener");
+    let mut clients: Vec<_> = (0..20).map(|_| lab.connect(address)).collect();
+    for client in &mut clients {
+        client.write_all(b"y").expect("a live connection");
+    }
+    port.handler().wait_for_count("farewells", 20, |event| matches!(event, Event::Farewell { .. }));
+    let log = port.handler().log();
+    for client in &clients {
+        let state = u64::from(client.local_addr().port());
+        let of_state = log.iter().filter(|event| match event {
+            Event::Received { state: found, .. }
+            | Event::Sent { state: found, .. }
+            | Event::Farewell { state: found, .. } => *found == state,
+            _ => false,
+        });
+        assert_eq!(of_state.count(), 3, "state {state}");
+    }
+}
+
+fn ipv6_is_served(lab: &Lab) {
+    let (probe, told, _told_full) = telling();
+    let port = Port::new(probe, lab.options()).expect("a port");
+    let listener = TcpListener::bind("[::1]:0").expect("an IPv6 loopback");
+    let address = listener.local_addr().expect("an address");
+    port.add_listener(listener, 4, 0).expect("a listener");
+    let mut client = TcpStream::connect(address).expect("a listener");
+    let expected = (Some(address), Some(client.local_addr().expect("an address")));
+    assert_eq!(told.recv_timeout(BOUND).expect("an accept"), ("accept", expected));
+    serves(&mut client);
+}
+
+fn unix_listeners_are_served(lab: &Lab) {
+    let (probe, told, told_full) = telling();
+    let port = Port::new(probe, lab.options()).expect("a port");
+    let path = env::temp_dir().join(format!("socket-iocp-{}-{}", process::id(), lab.kind().name()));
+    // What an earlier process of this number may have left.
+    let _ = fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).expect("a path");
+    port.add_listener(listener, 4, 0).expect("a listener");
+    let mut client = UnixStream::connect(&path).expect("a listener");
+    assert_eq!(told.recv_timeout(BOUND).expect("an accept"), ("accept", (None, None)));
+    let (local, remote) = told_full.recv_timeout(BOUND).expect("an accept");
+    assert_eq!(local.as_pathname(), Some(path.as_path()));
+    assert!(remote.is_unix() && remote.as_pathname().is_none(), "{remote:?}");
+    serves(&mut client);
+    fs::remove_file(&path).expect("the listener's file");
+}
+
+fn socketpairs_are_served(lab: &Lab) {
+    let (probe, _told, _told_full) = telling();
+    let port = Port::new(probe, lab.options()).expect("a port");
+    let (near, mut far) = UnixStream::pair().expect("a pair");
+    let handle = port.add_connected(Socket::from(near), 0).expect("a connected socket");
+    port.recv(handle).expect("an open socket");
+    serves(&mut far);
+    far.shutdown(std::net::Shutdown::Write).expect("a live connection");
+    port.handler().wait_for("the FIN", |log| {
+        log.iter()
+            .find(|event| matches!(event, Event::Received { result: Ok(bytes), .. } if bytes.is_empty()))
+            .map(drop)
+    });
+    port.close(handle).expect("an open socket");
+    assert_eq!(port.handler().wait_for_farewell(handle), Ok(()));
+    assert_eq!(far.read(&mut [0; 1]).expect("a FIN"), 0);
+}
+
+/// An echo of more than one read buffer.
+fn serves(client: &mut (impl Read + Write)) {
+    let sent: Vec<u8> = (0..20_000).map(|index| index as u8).collect();
+    client.write_all(&sent).expect("a live connection");
+    let mut read = vec![0; sent.len()];
+    client.read_exact(&mut read).expect("the echo");
+    assert!(read == sent, "the echo differs");
+}

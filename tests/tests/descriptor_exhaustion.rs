@@ -1,0 +1,155 @@
+//! No descriptor left: a listener backs off, counts it, does not spin, and goes on by itself. ("Accepting".)
+
+use socket_iocp::{Port, PortHandle};
+use socket_iocp_testkit::{Client, Event, Lab, Probe, in_own_process, on_every_backend, open_descriptors};
+use std::fs::File;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::thread;
+use std::time::{Duration, Instant};
+
+on_every_backend!(the_delay_alone_is_enough, the_delay_grows);
+// Real only: the simulated network has a shortage or has none, it does not count.
+on_every_backend!(real: a_freed_descriptor_is_used_at_once_and_all_are_served);
+
+/// The limit of issue 2.
+const LIMIT: usize = 64;
+const CLIENTS: usize = 40;
+
+/// Sets the process's limit of descriptors: no number from `limit` on is given out.
+fn set_limit(limit: usize) {
+    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call writes one `rlimit`.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut now) }, 0);
+    now.rlim_cur = limit as libc::rlim_t;
+    // SAFETY: the call reads one `rlimit`.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &now) }, 0);
+}
+
+/// Clients whose descriptors are made before the shortage and lie above the limit, so that they take nothing of it.
+fn unconnected(lab: &Lab, count: usize) -> Vec<socket2::Socket> {
+    let count = if lab.network().is_some() { 0 } else { count };
+    let make = |_| {
+        let low = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        above_limit(low)
+    };
+    (0..count).map(make).collect()
+}
+
+fn above_limit(low: socket2::Socket) -> socket2::Socket {
+    // SAFETY: the call makes another descriptor of an open one.
+    let high = unsafe { libc::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LIMIT as libc::c_int) };
+    assert!(high >= LIMIT as libc::c_int, "a number above the limit");
+    // SAFETY: it is new and nobody else's.
+    unsafe { socket2::Socket::from_raw_fd(high) }
+}
+
+fn connect(lab: &Lab, sockets: Vec<socket2::Socket>, count: usize, address: SocketAddr) -> Vec<Client> {
+    if lab.network().is_some() {
+        return (0..count).map(|_| lab.connect(address)).collect();
+    }
+    let connected = sockets.into_iter().map(|socket| {
+        socket.connect(&address.into()).expect("a listener");
+        Client::from(TcpStream::from(socket))
+    });
+    connected.collect()
+}
+
+/// Waits until a counter of the port has grown so far. There is no event to wait for: what is counted is that nothing
+/// happens.
+fn wait_for_backoffs(port: &PortHandle<Probe>, count: u64) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while port.statistics().accept_backoffs < count {
+        assert!(Instant::now() < end, "{:?}", port.statistics());
+        thread::yield_now();
+    }
+}
+
+/// No descriptor is left from now on.
+fn exhaust(lab: &Lab) {
+    match lab.network() {
+        Some(network) => network.exhaust_descriptors(true),
+        None => set_limit(first_free()),
+    }
+}
+
+/// Room for everybody.
+fn relieve(lab: &Lab) {
+    match lab.network() {
+        Some(network) => network.exhaust_descriptors(false),
+        None => set_limit(1024),
+    }
+}
+
+/// The first number that is free, every lower one being in use.
+fn first_free() -> usize {
+    let probe = File::open("/dev/null").expect("/dev/null");
+    probe.as_raw_fd() as usize
+}
+
+fn the_delay_alone_is_enough(lab: &Lab) {
+    in_own_process("the_delay_alone_is_enough", lab, |lab| {
+        set_limit(1024);
+        let sockets = unconnected(lab, CLIENTS);
+        let port = Port::new(Probe::echo(), lab.options()).expect("a port");
+        let (listener, address) = lab.listen();
+        port.add_listener(listener, 8, 0).expect("a listener");
+        exhaust(lab);
+        let mut clients = connect(lab, sockets, CLIENTS, address);
+        wait_for_backoffs(&port, 3);
+        // Nobody tells the port that there is room again.
+        relieve(lab);
+        for client in &mut clients {
+            client.write_all(b"hello").expect("a live connection");
+            assert_eq!(client.read_exact(5).expect("the echo"), b"hello");
+        }
+        assert_eq!(port.handler().count(|event| matches!(event, Event::Accepted { .. })), CLIENTS);
+        assert_eq!(port.handler().count(|event| matches!(event, Event::ListenerFarewell { .. })), 0);
+    });
+}
+
+fn the_delay_grows(lab: &Lab) {
+    in_own_process("the_delay_grows", lab, |lab| {
+        set_limit(1024);
+        let sockets = unconnected(lab, CLIENTS);
+        // One worker: each backs off by itself.
+        let port = Port::new(Probe::echo(), lab.options().threads(1)).expect("a port");
+        let (listener, address) = lab.listen();
+        port.add_listener(listener, 8, 0).expect("a listener");
+        exhaust(lab);
+        let _clients = connect(lab, sockets, CLIENTS, address);
+        // An accept that was under way before may still succeed, and then the pauses start anew.
+        wait_for_backoffs(&port, 3);
+        let (start, before) = (Instant::now(), port.statistics());
+        wait_for_backoffs(&port, 10);
+        let (elapsed, after) = (start.elapsed(), port.statistics());
+        // Seven pauses, each twice as long as the one before, the first of them of a millisecond at least.
+        assert!(elapsed >= Duration::from_millis(100), "seven pauses took {elapsed:?}");
+        assert!(after.accept_errors - before.accept_errors <= 8 * 8, "{after:?}");
+        assert!(after.waits - before.waits <= 200, "{after:?}");
+    });
+}
+
+fn a_freed_descriptor_is_used_at_once_and_all_are_served(lab: &Lab) {
+    in_own_process("a_freed_descriptor_is_used_at_once_and_all_are_served", lab, |lab| {
+        set_limit(1024);
+        let sockets = unconnected(lab, 2 * LIMIT);
+        set_limit(LIMIT);
+        let port = Port::new(Probe::echo(), lab.options()).expect("a port");
+        let (listener, address) = lab.listen();
+        port.add_listener(listener, 8, 0).expect("a listener");
+        let before = open_descriptors();
+        let clients = connect(lab, sockets, 2 * LIMIT, address);
+        wait_for_backoffs(&port, 1);
+        // Each client that has been served makes room for one that waits; their own descriptors make none, being high.
+        for (number, mut client) in clients.into_iter().enumerate() {
+            client.write_all(b"hello").expect("a live connection");
+            assert_eq!(client.read_exact(5).expect("the echo"), b"hello", "client {number}");
+            client.shutdown_write();
+            assert_eq!(client.read_to_end().expect("a clean end"), b"");
+        }
+        port.handler().wait_for_count("farewells", 2 * LIMIT, |event| matches!(event, Event::Farewell { .. }));
+        port.delete();
+        assert!(open_descriptors() < before, "descriptors are left over");
+    });
+}

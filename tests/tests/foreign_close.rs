@@ -1,0 +1,269 @@
+//! A caller that closes a SOCKET behind the library's back: the socket bids farewell, and whatever has its number then is left
+//! alone. ("Ending" 7.)
+
+use socket_iocp::{ErrorCode, Port, PortHandle, RawSocket, Socket, SocketHandle};
+use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+on_every_backend!(
+    the_number_comes_back_with_an_accepted_socket,
+    the_number_comes_back_with_an_added_socket,
+    the_number_comes_back_with_a_socket_of_another_port,
+    the_number_of_a_listener_comes_back_with_an_added_socket,
+);
+// Real only: simulated numbers have no files, and no sockets but the network's.
+on_every_backend!(real: a_file_under_the_number_is_found_out_by_use, a_file_is_never_closed, a_stranger_keeps_its_connection);
+
+/// Descriptor numbers are the process's: these tests would take them from each other.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Puts what has `file` under `number` too, closing what was there: what a caller's mistake comes to.
+fn put_under(number: RawSocket, file: impl Into<OwnedFd>) -> OwnedFd {
+    let file: OwnedFd = file.into();
+    // SAFETY: `number` is the port's; that its owner does not notice is what these tests are about.
+    let found = unsafe { libc::dup2(file.as_raw_fd(), number) };
+    assert_eq!(found, number, "dup2");
+    // SAFETY: dup2 has just opened it, and nobody else knows of that.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// A connected socket under this number, which has been closed behind the library's back just before, and its client.
+fn pair_under(lab: &Lab, number: RawSocket) -> (Socket, Client) {
+    let (socket, client) = match lab.network() {
+        Some(_) => {
+            lab.close_behind(number);
+            lab.pair()
+        }
+        None => {
+            let (socket, client) = lab.pair();
+            (put_under(number, socket.into_fd().expect("a real one")).into(), client)
+        }
+    };
+    assert_eq!(socket.as_raw(), number);
+    (socket, client)
+}
+
+/// Clients whose descriptors are open before they connect, so that they take no number that has become free.
+struct Clients(Vec<socket2::Socket>);
+
+impl Clients {
+    fn new(lab: &Lab, count: usize) -> Clients {
+        let count = if lab.network().is_some() { 0 } else { count };
+        let socket = |_| socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        Clients((0..count).map(socket).collect())
+    }
+
+    fn connect(&mut self, lab: &Lab, address: SocketAddr) -> Client {
+        if lab.network().is_some() {
+            return lab.connect(address);
+        }
+        let socket = self.0.pop().expect("enough sockets");
+        socket.connect(&address.into()).expect("a listener");
+        TcpStream::from(socket).into()
+    }
+}
+
+fn echoes(client: &mut Client) {
+    client.write_all(b"hello").expect("a live connection");
+    assert_eq!(client.read_exact(5).expect("the echo"), b"hello");
+}
+
+fn foreign(port: &PortHandle<Probe>, handle: SocketHandle) {
+    let (reason, _) = port.handler().wait_for_end(handle);
+    assert_eq!(reason.map_err(|error| error.code()), Err(ErrorCode::ForeignClose));
+    assert_eq!(port.recv(handle).map_err(|error| error.code()), Err(ErrorCode::Closed));
+}
+
+fn the_number_comes_back_with_an_accepted_socket(lab: &Lab) {
+    let _alone = alone();
+    for recv_outstanding in [false, true] {
+        let port = Port::new(Probe::echo(), lab.options()).expect("a port");
+        let (listener, address) = lab.listen();
+        port.add_listener(listener, 4, 0).expect("a listener");
+        let (socket, _old_client) = lab.pair();
+        let number = socket.as_raw();
+        let mut clients = Clients::new(lab, 64);
+        let old = port.add_connected(socket, 1).expect("a connected socket");
+        if recv_outstanding {
+            port.recv(old).expect("an open socket");
+        }
+        lab.close_behind(number);
+        // The kernel gives out the lowest number that is free: after a few it is this one.
+        let mut served = Vec::new();
+        let new = loop {
+            let mut client = clients.connect(lab, address);
+            echoes(&mut client);
+            let handle = port.handler().wait_for_accept(served.len());
+            served.push(client);
+            if port.find(number) == Some(handle) {
+                break handle;
+            }
+        };
+        foreign(&port, old);
+        // The farewell has not hurt the new one.
+        served.iter_mut().for_each(echoes);
+        assert_eq!(port.find(number), Some(new));
+    }
+}
+
+fn the_number_comes_back_with_an_added_socket(lab: &Lab) {
+    let _alone = alone();
+    for recv_outstanding in [false, true] {
+        let port = Port::new(Probe::echo(), lab.options()).expect("a port");
+        let (socket, _old_client) = lab.pair();
+        let number = socket.as_raw();
+        let old = port.add_connected(socket, 1).expect("a connected socket");
+        if recv_outstanding {
+            port.recv(old).expect("an open socket");
+        }
+        let (socket, mut client) = pair_under(lab, number);
+        let new = port.add_connected(socket, 2).expect("another socket under the number");
+        foreign(&port, old);
+        port.recv(new).expect("an open socket");
+        echoes(&mut client);
+        assert_eq!(port.find(number), Some(new));
+    }
+}
+
+fn the_number_comes_back_with_a_socket_of_another_port(lab: &Lab) {
+    let _alone = alone();
+    let first = Port::new(Probe::echo(), lab.options()).expect("a port");
+    let second = Port::new(Probe::echo(), lab.options()).expect("a port");
+    let (socket, _old_client) = lab.pair();
+    let number = socket.as_raw();
+    let old = first.add_connected(socket, 1).expect("a connected socket");
+    first.recv(old).expect("an open socket");
+    let (socket, mut client) = pair_under(lab, number);
+    let new = second.add_connected(socket, 2).expect("another socket under the number");
+    foreign(&first, old);
+    second.recv(new).expect("an open socket");
+    echoes(&mut client);
+    first.delete();
+    echoes(&mut client);
+    assert_eq!(second.find(number), Some(new));
+}
+
+fn the_number_of_a_listener_comes_back_with_an_added_socket(lab: &Lab) {
+    let _alone = alone();
+    let port = Port::new(Probe::echo(), lab.options()).expect("a port");
+    let (listener, _) = lab.listen();
+    let number = listener.as_raw();
+    let old = port.add_listener(listener, 4, 5).expect("a listener");
+    let (socket, mut client) = pair_under(lab, number);
+    let new = port.add_connected(socket, 2).expect("another socket under the number");
+    let farewells = port.handler().wait_for_count("the listener's farewell", 1, |event| event.handle().is_none());
+    let [Event::ListenerFarewell { listener: 5, reason: Err(reason) }] = farewells[..] else {
+        panic!("{farewells:?}");
+    };
+    assert_eq!(reason.code(), ErrorCode::ForeignClose);
+    assert_eq!(port.remove_listener(old).map(drop).map_err(|error| error.code()), Err(ErrorCode::Closed));
+    port.recv(new).expect("an open socket");
+    echoes(&mut client);
+}
+
+fn null() -> File {
+    File::options().read(true).write(true).open("/dev/null").expect("/dev/null")
+}
+
+fn a_file_under_the_number_is_found_out_by_use(lab: &Lab) {
+    let _alone = alone();
+    type Use = fn(&PortHandle<Probe>, SocketHandle);
+    const USES: [(&str, Use); 4] = [
+        ("recv", |port, handle| port.recv(handle).expect("nobody has noticed")),
+        ("send", |port, handle| port.send(handle, &b"x"[..], 7).expect("nobody has noticed")),
+        ("sync send", |port, handle| port.sync_send(handle, &b"x"[..], 7).expect("nobody has noticed")),
+        ("close", |port, handle| port.close(handle).expect("nobody has noticed")),
+    ];
+    for (name, use_it) in USES {
+        let port = Port::new(Probe::silent(), lab.options()).expect("a port");
+        let (socket, _client) = lab.pair();
+        let number = socket.as_raw();
+        let handle = port.add_connected(socket, 1).expect("a connected socket");
+        let mut file = File::from(put_under(number, null()));
+        use_it(&port, handle);
+        let (reason, before) = port.handler().wait_for_end(handle);
+        assert_eq!(reason.map_err(|error| error.code()), Err(ErrorCode::ForeignClose), "{name}");
+        assert!(before.iter().filter_map(Event::sent).all(|(_, result)| result.is_err()), "{name}: {before:?}");
+        port.delete();
+        file.write_all(b"still open").unwrap_or_else(|error| panic!("{name}: the file was closed: {error}"));
+    }
+}
+
+/// Ends a socket, or its port.
+type End = fn(Port<Probe>, SocketHandle);
+
+/// Waits for the socket's farewell; a socket that it hands back is dropped, as a program may do.
+fn wait_and_drop(port: Port<Probe>, handle: SocketHandle) {
+    let _ = port.handler().wait_for_farewell(handle);
+    drop(port.handler().take_returned());
+}
+
+const ENDS: [(&str, End); 4] = [
+    ("close", |port, handle| {
+        port.close(handle).expect("nobody has noticed");
+        wait_and_drop(port, handle);
+    }),
+    ("abort", |port, handle| {
+        port.abort(handle).expect("nobody has noticed");
+        wait_and_drop(port, handle);
+    }),
+    ("remove", |port, handle| {
+        port.remove(handle).expect("nobody has noticed");
+        wait_and_drop(port, handle);
+    }),
+    ("delete", |port, _| port.delete()),
+];
+
+fn a_file_is_never_closed(lab: &Lab) {
+    let _alone = alone();
+    for (name, end) in ENDS {
+        for recv_outstanding in [false, true] {
+            let port = Port::new(Probe::silent(), lab.options()).expect("a port");
+            let (socket, _client) = lab.pair();
+            let number = socket.as_raw();
+            let handle = port.add_connected(socket, 1).expect("a connected socket");
+            if recv_outstanding {
+                port.recv(handle).expect("an open socket");
+            }
+            // By its number, lest the test's own owner of it complain when somebody has closed it.
+            let number = put_under(number, null()).into_raw_fd();
+            end(port, handle);
+            // SAFETY: the file's number, which the test owns. If the library has closed it, it is not open.
+            let closed = unsafe { libc::close(number) };
+            assert_eq!(closed, 0, "{name}: the file was closed");
+        }
+    }
+}
+
+fn a_stranger_keeps_its_connection(lab: &Lab) {
+    let _alone = alone();
+    for (name, end) in ENDS {
+        let port = Port::new(Probe::silent(), lab.options().linger(std::time::Duration::from_millis(100)));
+        let port = port.expect("a port");
+        let (socket, _client) = lab.pair();
+        let number = socket.as_raw();
+        let handle = port.add_connected(socket, 1).expect("a connected socket");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let mut far = TcpStream::connect(listener.local_addr().expect("an address")).expect("a listener");
+        let (near, _) = listener.accept().expect("the client");
+        let number = put_under(number, near).into_raw_fd();
+        end(port, handle);
+
+        // SAFETY: the test's own number; whether it is still open is seen before it is owned.
+        assert_ne!(unsafe { libc::fcntl(number, libc::F_GETFD) }, -1, "{name}: the stranger was closed");
+        // SAFETY: it is open, and the test's.
+        let mut near = unsafe { TcpStream::from_raw_fd(number) };
+        far.write_all(b"ping").expect("a live connection");
+        let mut bytes = [0; 4];
+        near.read_exact(&mut bytes).unwrap_or_else(|error| panic!("{name}: the stranger's input: {error}"));
+        near.write_all(b"pong").unwrap_or_else(|error| panic!("{name}: the stranger was shut down: {error}"));
+        far.read_exact(&mut bytes).unwrap_or_else(|error| panic!("{name}: the stranger was shut down: {error}"));
+    }
+}

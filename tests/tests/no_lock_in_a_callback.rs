@@ -1,0 +1,120 @@
+//! No lock of the library is held while a callback runs: inside each, every call can be made, and another thread can make
+//! every call meanwhile.
+
+use socket_iocp::{Context, ErrorCode, Port, PortHandle};
+use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+on_every_backend!(every_call_from_inside_every_callback, every_call_from_another_thread_meanwhile);
+
+/// What the calls need, made by the test beforehand.
+struct Material {
+    sockets: Vec<(socket_iocp::Socket, Client)>,
+    listeners: Vec<socket_iocp::Socket>,
+}
+
+impl Material {
+    fn new(lab: &Lab) -> Material {
+        Material {
+            sockets: (0..16).map(|_| lab.pair()).collect(),
+            listeners: (0..16).map(|_| lab.listen().0).collect(),
+        }
+    }
+}
+
+/// Makes every call of the library's once, on sockets of its own; each of them must be granted.
+fn make_every_call(port: &PortHandle<Probe>, material: &Mutex<Material>) {
+    let (sockets, listen_socket) = {
+        let mut material = material.lock().expect("no panic under this lock");
+        let sockets = [material.sockets.pop().expect("enough"), material.sockets.pop().expect("enough")];
+        (sockets, material.listeners.pop().expect("enough"))
+    };
+    let [(closed, _closed_client), (removed, _removed_client)] = sockets;
+    let raw = closed.as_raw();
+    // The state says that these are not the sockets whose callbacks make calls.
+    let closed = port.add_connected(closed, 99).expect("a connected socket");
+    let removed = port.add_connected(removed, 99).expect("a connected socket");
+    assert_eq!(port.find(raw), Some(closed));
+    port.recv(closed).expect("a live socket");
+    port.send(closed, b"x", 0).expect("a live socket");
+    port.sync_send(closed, b"y", 0).expect("a live socket");
+    port.shutdown_send(closed).expect("a live socket");
+    port.close(closed).expect("a live socket");
+    port.abort(closed).expect("an abort overrides a close");
+    port.remove(removed).expect("a live socket");
+    let raw_listener = listen_socket.as_raw();
+    let listener = port.add_listener(listen_socket, 2, 99).expect("a listener");
+    assert_eq!(port.find_listener(raw_listener), Some(listener));
+    port.set_accept_backlog(listener, 3).expect("a live listener");
+    port.remove_listener(listener).expect("a live listener");
+    assert!(port.statistics().sockets_now > 0);
+    assert_eq!(port.run(None).map_err(|error| error.code()), Err(ErrorCode::WrongContext));
+}
+
+/// The kinds of callbacks; each makes the calls once.
+fn kind(event: &Event) -> Option<&'static str> {
+    match event {
+        Event::Accepted { .. } => Some("accept"),
+        Event::Received { state: 99, .. } | Event::Sent { state: 99, .. } | Event::Farewell { state: 99, .. } => None,
+        Event::Received { .. } => Some("recv"),
+        Event::Sent { .. } => Some("send"),
+        Event::Farewell { .. } => Some("error"),
+        Event::ListenerFarewell { listener: 99, .. } => None,
+        Event::ListenerFarewell { .. } => Some("listen_error"),
+    }
+}
+
+/// Serves one connection so that every kind of callback comes; `calls` runs inside each.
+fn serve(lab: &Lab, calls: impl Fn(&PortHandle<Probe>) + Send + Sync + 'static) {
+    let (sender, done): (Sender<&str>, Receiver<&str>) = mpsc::channel();
+    // The listen socket's farewell has no context: it gets the port from here.
+    let kept: Arc<Mutex<Option<PortHandle<Probe>>>> = Arc::default();
+    let port_of = kept.clone();
+    let probe = Probe::reacting(move |_, context: Option<&Context<'_, Probe>>, event| {
+        let kind = kind(event)?;
+        let port = match context {
+            Some(context) => context.port().clone(),
+            None => port_of.lock().expect("no panic under this lock").clone().expect("the port"),
+        };
+        if let (Some(context), "accept") = (context, kind) {
+            context.recv().expect("a new socket");
+        }
+        calls(&port);
+        sender.send(kind).expect("the test waits");
+        Some(0)
+    });
+    let port = Port::new(probe, lab.options()).expect("a port");
+    *kept.lock().expect("no panic under this lock") = Some(PortHandle::clone(&port));
+    let told = |kind: &str| assert_eq!(done.recv_timeout(socket_iocp_testkit::BOUND), Ok(kind));
+    let (listener, address) = lab.listen();
+    let listener = port.add_listener(listener, 2, 7).expect("a listener");
+    let mut client = lab.connect(address);
+    told("accept");
+    let socket = port.handler().wait_for_accept(0);
+    client.write_all(b"x").expect("a live connection");
+    told("recv");
+    port.send(socket, b"x", 1).expect("a live socket");
+    told("send");
+    port.abort(socket).expect("a live socket");
+    told("error");
+    port.remove_listener(listener).expect("a live listener");
+    told("listen_error");
+    assert_eq!(port.statistics().panics, 0);
+    // The handle kept in the handler would keep the port's memory.
+    kept.lock().expect("no panic under this lock").take();
+}
+
+fn every_call_from_inside_every_callback(lab: &Lab) {
+    let material = Mutex::new(Material::new(lab));
+    serve(lab, move |port| make_every_call(port, &material));
+}
+
+fn every_call_from_another_thread_meanwhile(lab: &Lab) {
+    let material = Mutex::new(Material::new(lab));
+    // The callback does not return before the other thread has made its calls.
+    serve(lab, move |port| {
+        thread::scope(|scope| scope.spawn(|| make_every_call(port, &material)).join().expect("no panic"))
+    });
+}
