@@ -54,6 +54,10 @@ impl Addresses {
         }
     }
 
+    pub(crate) fn is_internet(&self) -> bool {
+        self.families[LOCAL] != Family::Other
+    }
+
     pub(crate) fn local(&self) -> Option<SocketAddr> {
         self.get(LOCAL)
     }

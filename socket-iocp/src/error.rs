@@ -89,7 +89,7 @@ codes! {
     Reset = -26, "E_RESET", "connection reset by peer";
     /// The connection was ended by the local side of the network.
     ConnectionAborted = -27, "E_CONNECTION_ABORTED", "connection aborted";
-    /// The peer no longer takes data.
+    /// The peer no longer takes data (Unix sockets; an internet socket has then been reset, and says so).
     BrokenPipe = -28, "E_BROKEN_PIPE", "the peer no longer takes data";
     /// The peer's host or network cannot be reached.
     Unreachable = -29, "E_UNREACHABLE", "host or network unreachable";

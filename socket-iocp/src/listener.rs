@@ -336,9 +336,9 @@ impl<H: Handler> Accepting<H> {
         now && self.pending != 0
     }
 
-    /// The pending accepts are over at once; returns how many they were.
-    pub(crate) fn give_up(&mut self) -> u32 {
-        std::mem::take(&mut self.pending)
+    /// The pending accepts are over at once.
+    pub(crate) fn give_up(&mut self) {
+        self.pending = 0;
     }
 
     /// Whether this worker has done with the listener.

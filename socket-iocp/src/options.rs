@@ -103,9 +103,9 @@ impl Options {
         self
     }
 
-    /// The most connected sockets in the port at once, counting an accept that is pending as the socket that it may
-    /// bring. An add above it is [`ErrorCode::Limit`]; connections above it wait in the kernel's backlog. Default: no
-    /// limit.
+    /// The most connected sockets in the port at once. An add above it is [`ErrorCode::Limit`]; connections above it wait
+    /// in the kernel, but for those that accepts pending at that moment bring (at most the accept backlog): they wait in
+    /// the library. Default: no limit.
     pub fn max_sockets(mut self, sockets: usize) -> Options {
         self.max_sockets = sockets;
         self

@@ -6,8 +6,9 @@ use crate::listener::{Listener, ListenerEnd};
 use crate::options::Options;
 use crate::statistics::{Counters, Statistics};
 use crate::sys::net::Net;
-use crate::worker::{Turn, Worker, guarded};
+use crate::worker::{Turn, Unplaced, Worker, guarded};
 use crate::{BackendKind, Error, ErrorCode};
+use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -50,8 +51,12 @@ pub(crate) struct Shared<H: Handler> {
     pub(crate) pollable: Option<OwnedFd>,
     closing: AtomicBool,
     listeners: Mutex<Vec<Arc<Listener<H>>>>,
-    /// Connected sockets, and accepts under way that may become some; counted only if they are limited.
+    /// Connected sockets; counted only if they are limited.
     admitted: AtomicUsize,
+    /// Connections taken from the kernel that wait for the number of sockets to fall below its limit, the first taken first.
+    waiting: Mutex<VecDeque<Unplaced<H>>>,
+    /// How many they are.
+    waiting_count: AtomicUsize,
     /// A listener waits for the number of sockets to fall below its limit.
     waits_for_room: AtomicBool,
     /// A listener waits for a descriptor or for memory.
@@ -102,6 +107,8 @@ impl<H: Handler> Shared<H> {
             closing: AtomicBool::new(false),
             listeners: Mutex::new(Vec::new()),
             admitted: AtomicUsize::new(0),
+            waiting: Mutex::new(VecDeque::new()),
+            waiting_count: AtomicUsize::new(0),
             waits_for_room: AtomicBool::new(false),
             waits_for_descriptor: AtomicBool::new(false),
             descriptors_freed: AtomicUsize::new(0),
@@ -128,7 +135,7 @@ impl<H: Handler> Shared<H> {
     /// Counts one more socket that may come, unless the limit is reached.
     pub(crate) fn admit(&self) -> bool {
         let limit = self.options.max_sockets;
-        if limit == usize::MAX {
+        if !self.is_limited() {
             return true;
         }
         let more = |admitted| (admitted < limit).then_some(admitted + 1);
@@ -140,9 +147,46 @@ impl<H: Handler> Shared<H> {
         self.admitted.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
 
+    pub(crate) fn is_limited(&self) -> bool {
+        self.options.max_sockets != usize::MAX
+    }
+
+    /// Keeps a connection until there is room; it comes back if memory is refused. The backlog bounds their number.
+    pub(crate) fn wait_for_room(&self, unplaced: Unplaced<H>) -> Option<Unplaced<H>> {
+        let mut waiting = lock(&self.waiting);
+        if waiting.try_reserve(1).is_err() {
+            return Some(unplaced);
+        }
+        waiting.push_back(unplaced);
+        self.waiting_count.store(waiting.len(), Ordering::SeqCst);
+        None
+    }
+
+    pub(crate) fn somebody_waits_for_room(&self) -> bool {
+        self.waiting_count.load(Ordering::SeqCst) != 0
+    }
+
+    pub(crate) fn next_for_room(&self) -> Option<Unplaced<H>> {
+        let mut waiting = lock(&self.waiting);
+        let next = waiting.pop_front();
+        self.waiting_count.store(waiting.len(), Ordering::SeqCst);
+        next
+    }
+
+    /// Whether another accept may be started. One that is refused here is told when there is room.
+    pub(crate) fn has_room(&self) -> bool {
+        let fits = || self.admitted.load(Ordering::SeqCst) < self.options.max_sockets;
+        let below = || fits() && !self.somebody_waits_for_room();
+        if below() {
+            return true;
+        }
+        self.waits_for_room.store(true, Ordering::SeqCst);
+        below()
+    }
+
     /// One admitted has gone, or did not come.
     pub(crate) fn discharge(&self) {
-        if self.options.max_sockets != usize::MAX {
+        if self.is_limited() {
             self.admitted.fetch_sub(1, Ordering::SeqCst);
             if self.waits_for_room.load(Ordering::SeqCst) && self.waits_for_room.swap(false, Ordering::SeqCst) {
                 self.notify_listeners();

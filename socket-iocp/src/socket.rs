@@ -108,6 +108,8 @@ pub(crate) struct Machine<W> {
     fin: Fin,
     close: Close,
     accept_due: bool,
+    /// An internet socket, not a Unix one.
+    internet: bool,
     peer_fin: bool,
     /// A graceful close has begun: what is received is for nobody.
     discarding: bool,
@@ -116,7 +118,7 @@ pub(crate) struct Machine<W> {
 
 impl<W> Machine<W> {
     /// A socket's machine; an accepted one owes its accept callback first.
-    pub(crate) const fn new(accept_due: bool) -> Machine<W> {
+    pub(crate) const fn new(accept_due: bool, internet: bool) -> Machine<W> {
         Machine {
             sends: SendQueue::new(),
             buffer: ReadBuffer::empty(),
@@ -126,6 +128,7 @@ impl<W> Machine<W> {
             fin: Fin::NotWanted,
             close: Close::Background,
             accept_due,
+            internet,
             peer_fin: false,
             discarding: false,
             io: SocketIo { flags: 0 },
@@ -176,6 +179,14 @@ impl<W> Machine<W> {
         }
     }
 
+    /// The error of an operation that failed. The system gives a reset to one operation only, be it a part of one whose
+    /// other part was sent; to the next send of an internet socket the same reset is EPIPE.
+    fn cause(&self, os: i32) -> Error {
+        let error = Error::from_os(os);
+        let is_reset = self.internet && error.code() == ErrorCode::BrokenPipe;
+        if is_reset { Error::with_os(ErrorCode::Reset, os) } else { error }
+    }
+
     /// The number has become another socket's: whatever the ending under way, nothing may be closed.
     pub(crate) fn end_foreign(&mut self) {
         self.end(Some(ErrorCode::ForeignClose.into()), Close::Never);
@@ -206,8 +217,9 @@ impl<W> Machine<W> {
         assert!(matches!(self.recv, RecvState::Pending | RecvState::Cancelling), "a completion of no recv");
         self.recv = if self.is_ending() { RecvState::Idle } else { RecvState::Wanted };
         match result {
-            // Even when the socket is ending: it was received before the cancel took effect, and nothing is lost.
-            Ok(buffer) if !self.discarding => {
+            // Even when the socket is ending: the bytes were received before the cancel took effect, and nothing is lost. (An
+            // end of input is not lost: it stays, or it is that of the failure.)
+            Ok(buffer) if !(self.discarding || self.is_ending() && buffer.is_empty()) => {
                 self.peer_fin = buffer.is_empty();
                 self.buffer = buffer;
                 self.recv = RecvState::Ready { after_sends: self.sends.done() };
@@ -216,7 +228,7 @@ impl<W> Machine<W> {
             Err(Failure::Again | Failure::NoBuffer | Failure::Cancelled) => {}
             Err(Failure::Os(os)) => {
                 self.recv = RecvState::Idle;
-                self.end(Some(Error::from_os(os)), Close::Background);
+                self.end(Some(self.cause(os)), Close::Background);
             }
         }
     }
@@ -236,7 +248,7 @@ impl<W> Machine<W> {
     pub(crate) fn send_ended(&mut self, result: Result<usize, Failure>) -> u32 {
         let finished = self.sends.complete(*result.as_ref().unwrap_or(&0));
         if let (Err(Failure::Os(os)), false) = (result, self.is_ending()) {
-            let error = Error::from_os(os);
+            let error = self.cause(os);
             self.end(Some(error), Close::Background);
             self.sends.fail(error);
         }

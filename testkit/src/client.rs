@@ -66,9 +66,15 @@ impl Client {
 
     /// Reads some bytes; 0 is the FIN.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Repr::Tcp(stream) => stream.read(buffer),
-            Repr::Sim(peer) => peer.read(buffer),
+        loop {
+            let read = match &mut self.0 {
+                Repr::Tcp(stream) => stream.read(buffer),
+                Repr::Sim(peer) => peer.read(buffer),
+            };
+            // A call with a time limit is not restarted after a signal, nor after what a ring wakes its thread for.
+            if !read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+                return read;
+            }
         }
     }
 

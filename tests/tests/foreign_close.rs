@@ -1,5 +1,5 @@
-//! A caller that closes a SOCKET behind the library's back: the socket bids farewell, and whatever has its number then is left
-//! alone. ("Ending" 7.)
+//! A caller that closes a SOCKET behind the library's back: the socket bids farewell, and whatever has its number then
+//! is left alone. ("Ending" 7.)
 
 use socket_iocp::{ErrorCode, Port, PortHandle, RawSocket, Socket, SocketHandle};
 use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend};
@@ -70,6 +70,20 @@ impl Clients {
     }
 }
 
+/// Issues a recv and returns when the system has it: else it might be started on whatever has the number by then. The
+/// sends of helpers, one of which at least has the same worker, are started after it.
+fn recv_and_settle(lab: &Lab, port: &PortHandle<Probe>, handle: SocketHandle) {
+    port.recv(handle).expect("an open socket");
+    for _ in 0..4 {
+        let (socket, mut client) = lab.pair();
+        let helper = port.add_connected(socket, 9).expect("a connected socket");
+        port.send(helper, &b"x"[..], 0).expect("an open socket");
+        client.read_exact(1).expect("a byte");
+        port.abort(helper).expect("an open socket");
+        port.handler().wait_for_farewell(helper).expect_err("aborted");
+    }
+}
+
 fn echoes(client: &mut Client) {
     client.write_all(b"hello").expect("a live connection");
     assert_eq!(client.read_exact(5).expect("the echo"), b"hello");
@@ -92,7 +106,7 @@ fn the_number_comes_back_with_an_accepted_socket(lab: &Lab) {
         let mut clients = Clients::new(lab, 64);
         let old = port.add_connected(socket, 1).expect("a connected socket");
         if recv_outstanding {
-            port.recv(old).expect("an open socket");
+            recv_and_settle(lab, &port, old);
         }
         lab.close_behind(number);
         // The kernel gives out the lowest number that is free: after a few it is this one.
@@ -121,7 +135,7 @@ fn the_number_comes_back_with_an_added_socket(lab: &Lab) {
         let number = socket.as_raw();
         let old = port.add_connected(socket, 1).expect("a connected socket");
         if recv_outstanding {
-            port.recv(old).expect("an open socket");
+            recv_and_settle(lab, &port, old);
         }
         let (socket, mut client) = pair_under(lab, number);
         let new = port.add_connected(socket, 2).expect("another socket under the number");
@@ -139,7 +153,7 @@ fn the_number_comes_back_with_a_socket_of_another_port(lab: &Lab) {
     let (socket, _old_client) = lab.pair();
     let number = socket.as_raw();
     let old = first.add_connected(socket, 1).expect("a connected socket");
-    first.recv(old).expect("an open socket");
+    recv_and_settle(lab, &first, old);
     let (socket, mut client) = pair_under(lab, number);
     let new = second.add_connected(socket, 2).expect("another socket under the number");
     foreign(&first, old);
@@ -230,7 +244,7 @@ fn a_file_is_never_closed(lab: &Lab) {
             let number = socket.as_raw();
             let handle = port.add_connected(socket, 1).expect("a connected socket");
             if recv_outstanding {
-                port.recv(handle).expect("an open socket");
+                recv_and_settle(lab, &port, handle);
             }
             // By its number, lest the test's own owner of it complain when somebody has closed it.
             let number = put_under(number, null()).into_raw_fd();

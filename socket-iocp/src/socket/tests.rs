@@ -58,7 +58,7 @@ const RESET: Failure = Failure::Os(libc::ECONNRESET);
 
 #[test]
 fn one_recv_gives_one_callback() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     assert_eq!(steps(&mut machine), []);
     machine.issue_recv();
     assert_eq!(steps(&mut machine), [Step::StartRecv]);
@@ -70,7 +70,7 @@ fn one_recv_gives_one_callback() {
 
 #[test]
 fn an_operation_without_effect_is_started_again() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.issue_recv();
     send(&mut machine, b"x", 1);
     assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
@@ -85,7 +85,7 @@ fn an_operation_without_effect_is_started_again() {
 
 #[test]
 fn events_keep_their_order() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.issue_recv();
     send(&mut machine, b"a", 1);
     steps(&mut machine);
@@ -99,7 +99,7 @@ fn events_keep_their_order() {
 
 #[test]
 fn an_accept_comes_before_everything() {
-    let mut machine = Under::new(true);
+    let mut machine = Under::new(true, true);
     machine.issue_recv();
     assert_eq!(steps(&mut machine), []);
     assert_eq!(events(&mut machine), ["accept"]);
@@ -108,7 +108,7 @@ fn an_accept_comes_before_everything() {
 
 #[test]
 fn a_shutdown_waits_for_what_is_queued_or_on_its_way() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     send(&mut machine, b"ab", 1);
     machine.shutdown_send();
     assert_eq!(steps(&mut machine), [Step::StartSend]);
@@ -121,7 +121,7 @@ fn a_shutdown_waits_for_what_is_queued_or_on_its_way() {
 
 #[test]
 fn a_close_sends_then_fins_then_discards_up_to_the_peers_fin() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.issue_recv();
     send(&mut machine, b"ab", 1);
     assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
@@ -138,7 +138,7 @@ fn a_close_sends_then_fins_then_discards_up_to_the_peers_fin() {
 
 #[test]
 fn a_close_after_the_peers_fin_reads_no_more() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.issue_recv();
     steps(&mut machine);
     machine.recv_ended(Ok(ReadBuffer::empty()));
@@ -149,7 +149,7 @@ fn a_close_after_the_peers_fin_reads_no_more() {
 
 #[test]
 fn what_was_received_before_a_close_is_reported() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.issue_recv();
     steps(&mut machine);
     machine.recv_ended(Ok(bytes(b"kept")));
@@ -160,7 +160,7 @@ fn what_was_received_before_a_close_is_reported() {
 
 #[test]
 fn the_linger_limit_cancels_what_is_unsent() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     send(&mut machine, b"ab", 1);
     send(&mut machine, b"cd", 2);
     steps(&mut machine);
@@ -177,7 +177,7 @@ fn the_linger_limit_cancels_what_is_unsent() {
 
 #[test]
 fn an_abort_cancels_and_waits_for_the_kernel() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.issue_recv();
     send(&mut machine, b"ab", 1);
     steps(&mut machine);
@@ -192,7 +192,7 @@ fn an_abort_cancels_and_waits_for_the_kernel() {
 
 #[test]
 fn an_abort_overrides_a_close() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.close();
     steps(&mut machine);
     machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
@@ -204,7 +204,7 @@ fn an_abort_overrides_a_close() {
 
 #[test]
 fn a_recv_that_beat_the_cancel_is_reported_before_the_farewell() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.issue_recv();
     steps(&mut machine);
     machine.end(None, Close::HandBack);
@@ -216,7 +216,7 @@ fn a_recv_that_beat_the_cancel_is_reported_before_the_farewell() {
 
 #[test]
 fn a_farewell_waits_for_claims_in_transit() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.end(None, Close::HandBack);
     assert_eq!(steps_in_transit(&mut machine, true), []);
     assert_eq!(events(&mut machine), Vec::<String>::new());
@@ -228,7 +228,7 @@ fn a_farewell_waits_for_claims_in_transit() {
 
 #[test]
 fn a_failed_recv_ends_the_socket() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.issue_recv();
     send(&mut machine, b"ab", 1);
     steps(&mut machine);
@@ -241,7 +241,7 @@ fn a_failed_recv_ends_the_socket() {
 
 #[test]
 fn a_failed_send_names_its_cause() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     send(&mut machine, b"ab", 1);
     send(&mut machine, b"cd", 2);
     steps(&mut machine);
@@ -252,8 +252,22 @@ fn a_failed_send_names_its_cause() {
 }
 
 #[test]
+fn a_broken_pipe_is_a_reset_on_the_internet_only() {
+    for (internet, code) in [(true, "Reset"), (false, "BrokenPipe")] {
+        let mut machine = Under::new(false, internet);
+        send(&mut machine, b"ab", 1);
+        steps(&mut machine);
+        machine.send_ended(Err(Failure::Os(libc::EPIPE)));
+        steps(&mut machine);
+        let sent = format!("sent 1 0 Err({code})");
+        assert_eq!(events(&mut machine), [sent, format!("farewell Err({code}) Background")]);
+        assert_eq!(machine.ending().0.expect_err("a failure").os_error(), Some(libc::EPIPE));
+    }
+}
+
+#[test]
 fn a_foreign_close_overrides_how_the_descriptor_ends() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
     machine.end_foreign();
     steps(&mut machine);
@@ -262,7 +276,7 @@ fn a_foreign_close_overrides_how_the_descriptor_ends() {
 
 #[test]
 fn what_is_lent_stays_until_the_next_recv() {
-    let mut machine = Under::new(false);
+    let mut machine = Under::new(false, true);
     machine.lend(bytes(b"lent"));
     assert_eq!(machine.take_lent().as_deref(), Some(&b"lent"[..]));
     machine.lend(bytes(b"lent"));
@@ -277,5 +291,5 @@ fn what_is_lent_stays_until_the_next_recv() {
 #[test]
 #[should_panic(expected = "completion of no recv")]
 fn a_completion_of_no_recv_asserts() {
-    Under::new(false).recv_ended(Err(Failure::Again));
+    Under::new(false, true).recv_ended(Err(Failure::Again));
 }

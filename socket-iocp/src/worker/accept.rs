@@ -11,6 +11,14 @@ use crate::{Error, ErrorCode, RawSocket};
 use socket2::SockAddr;
 use std::sync::Arc;
 
+/// A connection taken from the kernel that has no slot yet.
+pub(crate) struct Unplaced<H: Handler> {
+    listener: Arc<Listener<H>>,
+    accepted: Accepted,
+    /// The worker that took it.
+    origin: usize,
+}
+
 /// What starting accepts came to, for one listener.
 enum Next {
     Accept(ListenerKey, RawSocket),
@@ -25,6 +33,7 @@ impl<H: Handler> Worker<H> {
         if news {
             self.meet_new_listeners();
             self.resume_if_freed();
+            self.place_waiting();
         }
         if !news && !self.accepts_due.replace(false) {
             return;
@@ -36,9 +45,7 @@ impl<H: Handler> Worker<H> {
                 Next::Cancel(key, socket) => {
                     let outcome = self.backend.borrow_mut().cancel_accepts(key, socket);
                     if outcome == CancelOutcome::Done {
-                        self.with_accepting(key, |accepting| {
-                            (0..accepting.give_up()).for_each(|_| self.shared().discharge());
-                        });
+                        self.with_accepting(key, Accepting::give_up);
                     }
                 }
                 Next::Leave(at) => self.leave_listener(at),
@@ -56,7 +63,8 @@ impl<H: Handler> Worker<H> {
             if accepting.is_over() {
                 return Some(Next::Leave(at));
             }
-            if accepting.wants_accept(self.index, one_is_enough) && self.shared().admit() {
+            let wants = accepting.wants_accept(self.index, one_is_enough);
+            if wants && self.shared().has_room() {
                 accepting.started();
                 return Some(Next::Accept(key, own));
             }
@@ -107,7 +115,6 @@ impl<H: Handler> Worker<H> {
         self.with_accepting(key, |accepting| {
             if accepting.is_pending() {
                 accepting.ended();
-                self.shared().discharge();
             }
         });
         self.accepts_due.set(true);
@@ -124,16 +131,19 @@ impl<H: Handler> Worker<H> {
         match result {
             Ok(accepted) => {
                 self.with_accepting(key, Accepting::succeeded);
-                let socket = accepted.socket;
-                if self.place(listener, accepted).is_err() {
-                    // No memory for it: the one thing left is to tell the peer at once.
-                    self.shared().net.close(socket, CloseHow::Reset, None);
-                    self.shared().discharge();
+                listener.taken(self.index);
+                let unplaced = Unplaced { listener, accepted, origin: self.index };
+                if self.shared().is_limited() {
+                    if let Some(unplaced) = self.shared().wait_for_room(unplaced) {
+                        self.pause(key);
+                        self.turn_away(unplaced);
+                    }
+                    self.place_waiting();
+                } else if !self.place_or_turn_away(unplaced) {
                     self.pause(key);
                 }
             }
             Err(failure) => {
-                self.shared().discharge();
                 self.counters().accept_errors.add(u64::from(failure != Failure::Cancelled));
                 match sort_failure(failure) {
                     AcceptFailure::Passing => {}
@@ -146,18 +156,57 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// Gives a new connection to the worker that has had the fewest, and its accept callback to that worker.
-    fn place(&self, listener: Arc<Listener<H>>, accepted: Accepted) -> Result<(), Error> {
+    /// Places connections that wait for the number of sockets to fall below its limit, the first taken first.
+    pub(super) fn place_waiting(&self) {
         let shared = self.shared();
+        while shared.somebody_waits_for_room() {
+            let closing = shared.is_closing();
+            if !closing && !shared.admit() {
+                return;
+            }
+            let placed = match shared.next_for_room() {
+                Some(unplaced) if closing => {
+                    self.turn_away(unplaced);
+                    continue;
+                }
+                Some(unplaced) => self.place_or_turn_away(unplaced),
+                None => false,
+            };
+            if !placed && !closing {
+                shared.discharge();
+            }
+        }
+    }
+
+    /// Places a connection; false if there is no memory for it.
+    fn place_or_turn_away(&self, unplaced: Unplaced<H>) -> bool {
+        let placed = self.place(&unplaced).is_ok();
+        if placed {
+            self.let_go(unplaced.listener);
+        } else {
+            self.turn_away(unplaced);
+        }
+        placed
+    }
+
+    /// No accept callback for this connection: the one thing left is to tell the peer at once.
+    fn turn_away(&self, unplaced: Unplaced<H>) {
+        self.shared().net.close(unplaced.accepted.socket, CloseHow::Reset, None);
+        unplaced.listener.told(unplaced.origin, self.index);
+        self.unref_listener(unplaced.listener);
+    }
+
+    /// Gives a new connection to the worker that has had the fewest, and its accept callback to that worker.
+    fn place(&self, unplaced: &Unplaced<H>) -> Result<(), Error> {
+        let (shared, accepted) = (self.shared(), &unplaced.accepted);
         SocketTable::reserve(accepted.socket)?;
         let identity = shared.net.identity(accepted.socket)?;
         let target = shared.choose_worker(self.index);
         let slot = shared.workers[target].slots.allocate()?;
         let local = shared.net.local_address(accepted.socket);
-        let remote = accepted.remote.unwrap_or_else(|| shared.net.remote_address(accepted.socket));
+        let remote = accepted.remote.clone().unwrap_or_else(|| shared.net.remote_address(accepted.socket));
         let info = Info { raw: accepted.socket, addresses: Addresses::of(&local, &remote) };
-        listener.taken(self.index);
-        let local = Local::new(info, Companion::Listener(listener), self.index);
+        let local = Local::new(info, Companion::Listener(unplaced.listener.clone()), unplaced.origin);
         let here = target == self.index;
         let claimer = if here { Claimer::Local } else { Claimer::Foreign };
         let slot = slot.fill(local, identity.0, claimer);
@@ -210,7 +259,11 @@ impl<H: Handler> Worker<H> {
         if listener.unref() {
             self.finish_listener(&listener);
         }
-        // Perhaps the last one: then the user's state is dropped here.
+        self.let_go(listener);
+    }
+
+    /// Drops a pointer to a listener. It may be the last one: then the user's state is dropped here.
+    fn let_go(&self, listener: Arc<Listener<H>>) {
         if guarded(|| drop(listener)).is_err() {
             self.counters().panics.add(1);
         }

@@ -48,7 +48,7 @@ impl<H: Handler> Worker<H> {
             net.close(raw, how, Some(identity));
         }
         // What was lent goes now that the farewell has returned.
-        *local.machine.borrow_mut() = Machine::new(false);
+        *local.machine.borrow_mut() = Machine::new(false, false);
         if local.dirty.is_listed() {
             local.gone.set(true);
         } else {
@@ -83,6 +83,7 @@ impl<H: Handler> Worker<H> {
             self.seal(slot);
             self.mark_dirty(index);
         }
+        self.place_waiting();
         let idle = !self.has_work() && !self.mailbox().has_listener_news() && self.accepting.borrow().is_empty();
         idle && self.slots().close_if_empty()
     }

@@ -15,7 +15,7 @@ mod ending;
 mod issue;
 mod operate;
 
-pub(crate) use accept::{identity_of, tell_foreign_close};
+pub(crate) use accept::{Unplaced, identity_of, tell_foreign_close};
 pub(crate) use deliver::guarded;
 
 use crate::address::Addresses;
@@ -73,8 +73,11 @@ pub(crate) struct Local<H: Handler> {
 impl<H: Handler> Local<H> {
     pub(crate) fn new(info: Info, companion: Companion<H>, origin: usize) -> Local<H> {
         Local {
+            machine: RefCell::new(Machine::new(
+                matches!(companion, Companion::Listener(_)),
+                info.addresses.is_internet(),
+            )),
             info,
-            machine: RefCell::new(Machine::new(matches!(companion, Companion::Listener(_)))),
             companion: RefCell::new(companion),
             origin: origin as u16,
             gone: Cell::new(false),

@@ -4,8 +4,10 @@ use super::{BUFFER_RETRY, Worker};
 use crate::handle::Slot;
 use crate::handler::Handler;
 use crate::socket::{Close, Step};
+use crate::sys::net::Identity;
 use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, Submitted};
 use crate::{ErrorCode, ReadBuffer};
+use std::sync::atomic::Ordering;
 
 impl<H: Handler> Worker<H> {
     /// Sees to every socket that is dirty now; one that becomes dirty meanwhile waits for the next turn.
@@ -39,13 +41,27 @@ impl<H: Handler> Worker<H> {
                 }
                 Step::CancelRecv => self.cancel(slot, Direction::Recv),
                 Step::CancelSend => self.cancel(slot, Direction::Send),
-                Step::ShutdownSend => self.shared().net.shutdown_send(local.info.raw),
+                Step::ShutdownSend => self.shutdown_send(slot),
             }
         }
         self.seal(slot);
         if local.machine.borrow().has_event() {
             self.mark_ready(slot.index());
         }
+    }
+
+    /// Sends FIN, unless the number is somebody else's by now: that one's connection stays as it is.
+    fn shutdown_send(&self, slot: &'static Slot<H>) {
+        if self.is_still_ours(slot) {
+            self.shared().net.shutdown_send(self.local(slot).info.raw);
+        } else {
+            self.local(slot).machine.borrow_mut().end_foreign();
+        }
+    }
+
+    fn is_still_ours(&self, slot: &'static Slot<H>) -> bool {
+        let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
+        self.shared().net.identity(self.local(slot).info.raw) == Ok(identity)
     }
 
     fn start_send(&self, slot: &'static Slot<H>) {
@@ -142,7 +158,9 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         {
             let mut machine = local.machine.borrow_mut();
-            if requests.foreign {
+            // A close reads what comes and throws it away: not from a stranger.
+            let closes = requests.close && !machine.is_ending();
+            if requests.foreign || closes && !self.is_still_ours(slot) {
                 machine.end_foreign();
             } else if requests.abort {
                 machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);

@@ -1,4 +1,5 @@
-//! A failed recv or send ends the socket: every send is reported, then comes the farewell with the cause. ("Ending" 1, 5.)
+//! A failed recv or send ends the socket: every send is reported, then comes the farewell with the cause. ("Ending" 1,
+//! 5.)
 
 use socket_iocp::{ErrorCode, Port};
 use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};

@@ -111,7 +111,8 @@ impl Action {
     }
 }
 
-/// Serves: a recv for each connection, an answer to what comes, and an abort after the answer if the farewell is to act.
+/// Serves: a recv for each connection, an answer to what comes, and an abort after the answer if the farewell is to
+/// act.
 fn serve(place: Place, context: Option<&Context<'_, Probe>>, event: &Event) {
     let Some(context) = context else { return };
     match event {
@@ -154,13 +155,13 @@ fn run(lab: &Lab, place: Place, action: Action) {
         (port.add_listener(listener, 4, 0).expect("a listener"), address)
     };
     let mut client = lab.connect(address);
-    // A reset may already have come.
-    let _ = client.write_all(b"hello");
+    // A reset may already have come, and then it is this call that has seen it.
+    let reset_seen = client.write_all(b"hello").is_err();
     if place == Place::ListenError {
         wait_until(&news, |event| matches!(event, Event::Accepted { .. }));
         drop(lock(&stash).as_ref().expect("a port").remove_listener(listener).expect("a listener"));
     }
-    let log = conclude(place, action, &stash, client, &news);
+    let log = conclude(place, action, &stash, (client, reset_seen), &news);
     check_farewell(place, action, &log);
 }
 
@@ -173,8 +174,15 @@ fn wait_until(news: &mpsc::Receiver<News>, is_it: impl Fn(&Event) -> bool) {
     while !matches!(next(news), News::Event(event) if is_it(&event)) {}
 }
 
-/// Waits for the action, plays the client, deletes the port if the action did not, and answers the events up to its end.
-fn conclude(place: Place, action: Action, stash: &Stash, client: Client, news: &mpsc::Receiver<News>) -> Vec<Event> {
+/// Waits for the action, plays the client, deletes the port if the action did not, and answers the events up to its
+/// end.
+fn conclude(
+    place: Place,
+    action: Action,
+    stash: &Stash,
+    (client, reset_seen): (Client, bool),
+    news: &mpsc::Receiver<News>,
+) -> Vec<Event> {
     let mut log = Vec::new();
     let result = loop {
         match next(news) {
@@ -189,7 +197,9 @@ fn conclude(place: Place, action: Action, stash: &Stash, client: Client, news: &
     if place == Place::Error {
         drop(client);
     } else {
-        action.watch(client);
+        if !reset_seen {
+            action.watch(client);
+        }
         while matches!(action, Action::Close | Action::Abort | Action::Remove) && !is_gone(&log) {
             if let News::Event(event) = next(news) {
                 log.push(event);

@@ -50,8 +50,8 @@ fn queued(listener: &OwnedFd) -> usize {
     info[UNACKED] as usize
 }
 
-/// Accepts [`CLIENTS`] connections that were there before, and answers for each accept callback how many connections had
-/// been taken and not been given to one. `at` is called with the number of each.
+/// Accepts [`CLIENTS`] connections that were there before, and answers for each accept callback how many connections
+/// had been taken and not been given to one. `at` is called with the number of each.
 fn untold(
     lab: &Lab,
     threads: usize,
@@ -80,8 +80,7 @@ fn untold(
     port.handler().wait_for_count("accepts", CLIENTS, |event| matches!(event, Event::Accepted { .. }));
     port.delete();
     drop(clients);
-    let counts = counts.lock().expect("no panic").clone();
-    counts
+    counts.lock().expect("no panic").clone()
 }
 
 fn it_bounds_what_is_taken(lab: &Lab) {

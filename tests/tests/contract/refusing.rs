@@ -40,8 +40,8 @@ enum End {
     Reset,
 }
 
-/// Connects one client for the special treatment and one that is served as always; answers how the first one's connection
-/// ended, and its events after the port's deletion.
+/// Connects one client for the special treatment and one that is served as always; answers how the first one's
+/// connection ended, and its events after the port's deletion.
 fn run(lab: &Lab, probe: Probe) -> (End, Vec<Event>, u64) {
     let port = Port::new(probe, lab.options()).expect("a port");
     let (listener, address) = lab.listen();

@@ -1,5 +1,5 @@
-//! Close, as the contract has it under "Ending" 2: everything queued arrives, then FIN, and nothing of it is destroyed by
-//! what the peer still sends.
+//! Close, as the contract has it under "Ending" 2: everything queued arrives, then FIN, and nothing of it is destroyed
+//! by what the peer still sends.
 
 use socket_iocp::{ErrorCode, Port};
 use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};

@@ -1,4 +1,5 @@
-//! A socket that is in a port already is refused, whichever port that is. ("The seven calls"; "Bad input" of the issue.)
+//! A socket that is in a port already is refused, whichever port that is. ("The seven calls"; "Bad input" of the
+//! issue.)
 
 use socket_iocp::sim::SimSocket;
 use socket_iocp::{ErrorCode, Port, RawSocket, Socket};

@@ -1,4 +1,5 @@
-//! After the farewell a handle is dead for ever, even when its slot and its descriptor number are in use again. ("Ending" 6.)
+//! After the farewell a handle is dead for ever, even when its slot and its descriptor number are in use again.
+//! ("Ending" 6.)
 
 use socket_iocp::{ErrorCode, Port, PortHandle, RawSocket, SocketHandle};
 use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend};

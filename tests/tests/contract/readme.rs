@@ -2,7 +2,7 @@
 
 #[test]
 fn the_c_program_is_the_example() {
-    let readme = include_str!("../../README.md");
-    let example = include_str!("../../examples/c/echo.c");
+    let readme = include_str!("../../../README.md");
+    let example = include_str!("../../../examples/c/echo.c");
     assert!(readme.contains(&format!("```c\n{example}```")), "README.md differs from examples/c/echo.c");
 }

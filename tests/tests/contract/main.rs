@@ -1,0 +1,52 @@
+//! The contract, one behaviour a module, in one process: each test has a port of its own.
+//!
+//! What needs the process to itself (its allocator, environment, signals, descriptors, panic hook) is a test binary of its own,
+//! beside this folder.
+
+mod abort;
+mod accept_addresses;
+mod accept_backlog;
+mod accept_goes_on;
+mod accept_runs_on_the_sockets_worker;
+mod accept_spread;
+mod added_twice;
+mod callbacks_of_a_socket_are_serial;
+mod calls_from_any_thread;
+mod close;
+mod closed_after_delete;
+mod dead_handle;
+mod delete;
+mod driven_pollable;
+mod driven_run;
+mod echo;
+mod ending_in_callbacks;
+mod endless_empty_sends;
+mod failures;
+mod half_close;
+mod idle_sockets_are_not_watched;
+mod linger;
+mod listener_comes_back;
+mod listener_farewell;
+mod max_sockets;
+mod no_callback_inside_a_call;
+mod no_lock_in_a_callback;
+mod one_socket_leaves_room;
+mod options_are_checked;
+mod read_buffer;
+mod readme;
+mod recv_brings_everything;
+mod recv_ended_by_the_end;
+mod recv_fin;
+mod recv_pushes_back;
+mod refusing;
+mod remove;
+mod remove_listener;
+mod send_limits;
+mod sends_are_never_overtaken;
+mod sends_in_order;
+mod sends_of_any_length;
+mod sends_of_nothing;
+mod simulation;
+mod stack_does_not_grow;
+mod user_linger;
+mod workers_serve_unasked;
