@@ -365,6 +365,11 @@ impl<W> Machine<W> {
         matches!(self.phase, Phase::Ending | Phase::Ended)
     }
 
+    /// Whether an end of input may in truth be a reset that a send has been told of, and told nobody.
+    pub(crate) fn may_hide_a_reset(&self) -> bool {
+        self.internet && self.fin != Fin::Sent
+    }
+
     /// Whether a recv waits to be started.
     pub(crate) fn wants_recv(&self) -> bool {
         self.recv == RecvState::Wanted

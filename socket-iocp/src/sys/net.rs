@@ -62,6 +62,15 @@ impl Net {
         each!(self, identity(socket))
     }
 
+    /// Whether an internet connection of which neither end was closed in order is over, as far as the system tells.
+    pub(crate) fn was_reset(&self, socket: RawSocket) -> bool {
+        match self {
+            Net::Os => unix::was_reset(socket),
+            #[cfg(feature = "sim")]
+            Net::Sim(_) => false,
+        }
+    }
+
     /// The local address; an unnamed one if the system refuses.
     pub(crate) fn local_address(&self, socket: RawSocket) -> SockAddr {
         each!(self, local_address(socket))

@@ -48,6 +48,24 @@ pub(super) fn identity(socket: RawSocket) -> Result<Identity, Error> {
     Ok(Identity((spread ^ spread >> 32) as u32))
 }
 
+/// Whether a TCP connection is over although nobody here has ended it: see `tcpi_state` in tcp(7).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn was_reset(socket: RawSocket) -> bool {
+    /// `TCP_CLOSE` of linux/tcp_states.h.
+    const CLOSED: u8 = 7;
+    let mut state = 0u8;
+    let mut len = 1;
+    // SAFETY: the kernel writes at most `len` bytes, the first of its `tcp_info`, which is the state.
+    let answer =
+        unsafe { libc::getsockopt(socket, libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut state).cast(), &raw mut len) };
+    answer == 0 && len == 1 && state == CLOSED
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn was_reset(_: RawSocket) -> bool {
+    false
+}
+
 pub(super) fn local_address(socket: RawSocket) -> SockAddr {
     on_socket(socket, Socket::local_addr).unwrap_or_else(|_| unnamed())
 }

@@ -117,6 +117,7 @@ impl<H: Handler> Worker<H> {
 
     /// Tells the state machine; true if the recv found no buffer.
     fn recv_ended(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> bool {
+        let result = self.unmask_reset(slot, result);
         let failure = result.as_ref().err().copied();
         self.note_foreign_close(slot, failure);
         self.local(slot).machine.borrow_mut().recv_ended(result);
@@ -126,6 +127,17 @@ impl<H: Handler> Worker<H> {
         let starved = failure == Some(Failure::NoBuffer);
         self.counters().buffer_shortages.add(u64::from(starved));
         starved
+    }
+
+    /// The kernel tells a reset to one operation. Where that is a send of which a part had gone (io_uring sends the rest by
+    /// itself), its answer is the part, and the recv is answered like a FIN: which it must not be taken for.
+    fn unmask_reset(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> Result<ReadBuffer, Failure> {
+        let local = self.local(slot);
+        let is_end = result.as_ref().is_ok_and(|buffer| buffer.is_empty());
+        if is_end && local.machine.borrow().may_hide_a_reset() && self.shared().net.was_reset(local.info.raw) {
+            return Err(Failure::Os(libc::ECONNRESET));
+        }
+        result
     }
 
     fn send_ended(&self, slot: &'static Slot<H>, result: Result<usize, Failure>) {
