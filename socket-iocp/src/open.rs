@@ -106,7 +106,7 @@ fn make_kind(kind: BackendKind, options: &Options, net: &Net, count: usize) -> R
     let mut all = Vec::new();
     all.try_reserve(count).map_err(|_| ErrorCode::NoMemory)?;
     for _ in 0..count {
-        let config = Config { driven: options.threads == Some(0), net: net.clone() };
+        let config = Config::new(options.threads == Some(0), net);
         let mut pool = BufferPool::new(options.read_buffer_size);
         let backend = Backend::new(kind, &config, &mut pool)?;
         all.push(Made { token: Token::new(), backend, pool });

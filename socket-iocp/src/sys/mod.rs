@@ -132,7 +132,20 @@ pub(crate) enum Completion {
 pub(crate) struct Config {
     /// The caller drives the port, from changing threads.
     pub(crate) driven: bool,
+    /// Whose sockets they are; only the simulation has to be told.
+    #[cfg(feature = "sim")]
     pub(crate) net: net::Net,
+}
+
+impl Config {
+    #[cfg_attr(not(feature = "sim"), allow(unused_variables, reason = "only the simulation has to be told"))]
+    pub(crate) fn new(driven: bool, net: &net::Net) -> Config {
+        Config {
+            driven,
+            #[cfg(feature = "sim")]
+            net: net.clone(),
+        }
+    }
 }
 
 /// Wakes a worker from another thread: its `wait` returns with [`Completion::Woken`] among the completions. Several
@@ -317,7 +330,7 @@ pub(crate) const MAX_GATHER: usize = 64;
 
 /// Tells whether a backend can be had on this machine, by making one and dropping it.
 pub(crate) fn probe(kind: BackendKind) -> Result<(), Error> {
-    let config = Config { driven: false, net: net::Net::Os };
+    let config = Config::new(false, &net::Net::Os);
     let mut pool = BufferPool::new(4096);
     Backend::new(kind, &config, &mut pool).map(drop)
 }

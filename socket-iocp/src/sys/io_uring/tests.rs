@@ -39,7 +39,7 @@ impl Rig {
 
     fn unstarted(buffer_size: usize, driven: bool) -> Rig {
         let mut pool = BufferPool::new(buffer_size);
-        let config = Config { driven, net: Net::Os };
+        let config = Config::new(driven, &Net::Os);
         let backend = Backend::new(&config, &mut pool).expect("io_uring is to be had");
         Rig { backend, pool }
     }

@@ -41,7 +41,7 @@ impl Rig {
     }
 
     fn with(buffer_size: usize, driven: bool) -> Rig {
-        let config = Config { driven, net: Net::Os };
+        let config = Config::new(driven, &Net::Os);
         let mut backend = Backend::new(&config).expect("a backend");
         backend.start().expect("a start");
         Rig { backend, pool: BufferPool::new(buffer_size), next_index: 0, told: HashMap::new() }

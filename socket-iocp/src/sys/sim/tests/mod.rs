@@ -34,7 +34,7 @@ impl Rig {
     }
 
     fn on(network: &Arc<Network>) -> Rig {
-        let config = Config { driven: true, net: Net::Sim(network.clone()) };
+        let config = Config::new(true, &Net::Sim(network.clone()));
         let mut pool = BufferPool::new(READ_BUFFER_SIZE);
         let mut backend = Backend::new(BackendKind::Sim, &config, &mut pool).expect("a simulated backend");
         backend.start().expect("nothing is refused");
