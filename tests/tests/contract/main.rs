@@ -10,6 +10,7 @@ mod accept_goes_on;
 mod accept_runs_on_the_sockets_worker;
 mod accept_spread;
 mod added_twice;
+mod bad_sockets;
 mod callbacks_of_a_socket_are_serial;
 mod calls_from_any_thread;
 mod close;
