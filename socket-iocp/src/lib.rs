@@ -61,6 +61,7 @@ mod handle;
 mod handler;
 mod listener;
 mod lists;
+mod lock;
 mod open;
 mod options;
 mod owned;

@@ -10,11 +10,12 @@
 
 use crate::handle::{Entry, Mailbox, SocketTable};
 use crate::handler::Handler;
+use crate::lock::lock;
 use crate::sys::net::{DuplicateListener, Identity};
 use crate::sys::{Failure, ListenerKey};
 use crate::{Error, ErrorCode, RawSocket};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// The most accepts that one worker keeps pending for one listener, whatever its backlog.
@@ -26,10 +27,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 /// Every listener of the process, to be found by its id: for a number that comes back as another socket's.
 static LISTENERS: Mutex<Vec<Weak<ListenerCore>>> = Mutex::new(Vec::new());
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Why a listener ends, and what becomes of the caller's descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

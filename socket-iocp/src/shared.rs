@@ -3,6 +3,7 @@
 use crate::handle::{Mailbox, PortNumber, Slots, is_inside};
 use crate::handler::Handler;
 use crate::listener::{Listener, ListenerEnd};
+use crate::lock::lock;
 use crate::options::Options;
 use crate::statistics::{Counters, Statistics};
 use crate::sys::net::Net;
@@ -12,14 +13,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The data under these locks is whole whenever a panic can happen.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What others need of a worker.
 pub(crate) struct WorkerShared<H: Handler> {

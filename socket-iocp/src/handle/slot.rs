@@ -12,6 +12,7 @@ use super::token::Token;
 use super::word::{Claimer, Word};
 use super::{INDEX_BITS, MAX_GENERATION, SocketHandle};
 use crate::handler::Handler;
+use crate::lock::lock;
 use crate::worker::Local;
 use crate::{Error, ErrorCode};
 use std::alloc::{self, Layout};
@@ -20,7 +21,7 @@ use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 const CHUNK_BITS: u32 = 8;
 pub(super) const SLOTS_PER_CHUNK: u32 = 1 << CHUNK_BITS;
@@ -86,11 +87,6 @@ static CHUNKS: Mutex<Chunks> = Mutex::new(Chunks { made: 0, spare: Vec::new() })
 struct Chunks {
     made: usize,
     spare: Vec<&'static Chunk>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code of a user runs under these locks, so a poisoned one only means that an assertion failed elsewhere.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn chunk_of(index: u32) -> Option<&'static Chunk> {
