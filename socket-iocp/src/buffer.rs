@@ -294,6 +294,7 @@ impl Block {
 
     /// Gives the block back where no pool is at hand (a backend's end), on any thread, as dropping a [`ReadBuffer`]
     /// does.
+    #[cfg(target_os = "linux")]
     pub(crate) fn release(self) {
         give_back(self.0);
     }

@@ -91,5 +91,9 @@ pub mod sim {
     pub use crate::sys::sim::*;
 }
 
-/// The number of a socket: a descriptor on POSIX.
+/// The number of a socket: a descriptor on POSIX, a `SOCKET` on Windows.
+#[cfg(unix)]
 pub type RawSocket = std::os::fd::RawFd;
+/// The number of a socket: a descriptor on POSIX, a `SOCKET` on Windows.
+#[cfg(windows)]
+pub type RawSocket = std::os::windows::io::RawSocket;

@@ -12,7 +12,7 @@ use crate::handle::{Entry, Mailbox, SocketTable};
 use crate::handler::Handler;
 use crate::lock::lock;
 use crate::sys::net::{DuplicateListener, Identity};
-use crate::sys::{Failure, ListenerKey};
+use crate::sys::{Failure, ListenerKey, sort_accept_error};
 use crate::{Error, ErrorCode, RawSocket};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -250,16 +250,12 @@ pub(crate) enum AcceptFailure {
     Fatal(Error),
 }
 
-/// Sorts the errors of accept(2). An unknown one pauses, so that it can neither end nor spin a listener.
+/// Sorts the failures of accepts.
 pub(crate) fn sort_failure(failure: Failure) -> AcceptFailure {
     match failure {
         Failure::Again | Failure::Cancelled => AcceptFailure::Passing,
-        Failure::NoBuffer => AcceptFailure::Shortage,
-        Failure::Os(os) => match os {
-            libc::ECONNABORTED | libc::EPROTO => AcceptFailure::Passing,
-            libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP => AcceptFailure::Fatal(Error::from_os(os)),
-            _ => AcceptFailure::Shortage,
-        },
+        Failure::NoBuffer | Failure::Shortage => AcceptFailure::Shortage,
+        Failure::Os(os) => sort_accept_error(os),
     }
 }
 

@@ -17,8 +17,10 @@ use std::thread;
 /// The backends of this platform, the best first.
 #[cfg(target_os = "linux")]
 const BACKENDS: &[BackendKind] = &[BackendKind::IoUring, BackendKind::Readiness];
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 const BACKENDS: &[BackendKind] = &[BackendKind::Readiness];
+#[cfg(windows)]
+const BACKENDS: &[BackendKind] = &[BackendKind::Iocp];
 
 /// What a worker is made from.
 struct Made {
@@ -35,7 +37,7 @@ pub(crate) fn open<H: Handler>(handler: H, options: Options) -> Result<Arc<Share
     let mut options = options;
     overridden(&mut options)?;
     options.check()?;
-    process::watch_forks()?;
+    process::prepare()?;
 
     let net = options.net()?;
     let count = match options.threads {
@@ -43,6 +45,7 @@ pub(crate) fn open<H: Handler>(handler: H, options: Options) -> Result<Arc<Share
         None => thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
     };
     let (kind, made, reason) = make_backends(&options, &net, count)?;
+    #[cfg(unix)]
     let pollable = made[0].backend.pollable()?;
 
     let number = PortNumber::new();
@@ -51,7 +54,18 @@ pub(crate) fn open<H: Handler>(handler: H, options: Options) -> Result<Arc<Share
         WorkerShared::new(mailbox.clone(), Slots::new(number.get(), index, &made.token, mailbox))
     };
     let workers = made.iter().enumerate().map(shared_part).collect();
-    let shared = Arc::new(Shared::new(Parts { number, handler, options, net, kind, reason, workers, pollable }));
+    let parts = Parts {
+        number,
+        handler,
+        options,
+        net,
+        kind,
+        reason,
+        workers,
+        #[cfg(unix)]
+        pollable,
+    };
+    let shared = Arc::new(Shared::new(parts));
     start(&shared, made)?;
     Ok(shared)
 }
@@ -106,7 +120,7 @@ fn make_kind(kind: BackendKind, options: &Options, net: &Net, count: usize) -> R
     let mut all = Vec::new();
     all.try_reserve(count).map_err(|_| ErrorCode::NoMemory)?;
     for _ in 0..count {
-        let config = Config::new(options.threads == Some(0), net);
+        let config = Config::new(options, net);
         let mut pool = BufferPool::new(options.read_buffer_size);
         let backend = Backend::new(kind, &config, &mut pool)?;
         all.push(Made { token: Token::new(), backend, pool });

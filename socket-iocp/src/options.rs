@@ -64,6 +64,8 @@ pub struct Options {
     pub(crate) linger: Duration,
     pub(crate) max_sockets: usize,
     pub(crate) max_queued_sends: u32,
+    pub(crate) idle_reads: bool,
+    pub(crate) skip_on_success: Option<bool>,
     #[cfg(feature = "sim")]
     pub(crate) network: Option<Arc<Network>>,
 }
@@ -78,6 +80,8 @@ impl Options {
             linger: Duration::from_secs(5),
             max_sockets: usize::MAX,
             max_queued_sends: u32::MAX,
+            idle_reads: false,
+            skip_on_success: None,
             #[cfg(feature = "sim")]
             network: None,
         }
@@ -114,6 +118,28 @@ impl Options {
     /// The most sends outstanding on one socket; one more is [`ErrorCode::QueueFull`]. Default: no limit but memory.
     pub fn max_queued_sends(mut self, sends: u32) -> Options {
         self.max_queued_sends = sends;
+        self
+    }
+
+    /// Whether a recv waits for data with a read of no bytes, and takes a read buffer when there is some: so that an idle
+    /// connection costs no buffer and pins no page of memory, for one call more a recv. It is for Windows, where a buffer
+    /// has to be given to the system before there is data; elsewhere it is always so, and this changes nothing. Default:
+    /// false.
+    ///
+    /// See [WSARecv](https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-wsarecv).
+    pub fn idle_reads(mut self, idle_reads: bool) -> Options {
+        self.idle_reads = idle_reads;
+        self
+    }
+
+    /// Whether an operation that is done at once is reported without a turn through the completion port
+    /// (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`). By default it is wherever it works: not where a provider of TCP sockets
+    /// without file handles is installed. Only Windows has it; elsewhere this changes nothing. A socket that is handed
+    /// back keeps the mode.
+    ///
+    /// See [SetFileCompletionNotificationModes](https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setfilecompletionnotificationmodes).
+    pub fn skip_on_success(mut self, skip: bool) -> Options {
+        self.skip_on_success = Some(skip);
         self
     }
 

@@ -9,6 +9,7 @@ use crate::worker::{Companion, Info, Local, Worker, identity_of, tell_foreign_cl
 use crate::{BackendKind, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, sys};
 use std::fmt;
 use std::ops::Deref;
+#[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -149,7 +150,8 @@ impl<H: Handler> PortHandle<H> {
     /// given to an accept callback; that many accepts are kept ready (at most 1024 a worker).
     ///
     /// Errors: `InvalidArgument` (a zero backlog), `BadSocket`, `NotSocket`, `NotStream`, `NotListening`,
-    /// `AlreadyAdded`, `NoMemory`, `NoDescriptors` (the library accepts on a duplicate of its own), `Closed`.
+    /// `AlreadyAdded`, `NoMemory`, `NoDescriptors` (the library accepts on a duplicate of its own), `Unsupported` (Windows:
+    /// the socket has a completion port already, or its provider has no `AcceptEx`), `Closed`.
     pub fn add_listener(
         &self,
         socket: impl Into<Socket>,
@@ -162,9 +164,7 @@ impl<H: Handler> PortHandle<H> {
             Err(error) => return Err(NotAdded { error, socket, state }),
         };
         let shared = &self.shared;
-        // On readiness one worker accepts for all.
-        let workers = shared.workers.len();
-        let pinned = shared.one_accept_is_enough().then(|| core.id as usize % workers);
+        let (workers, pinned) = (shared.workers.len(), shared.worker_of_listener(core.id));
         let listener = Arc::new(Listener::new(core.clone(), state, workers, pinned));
         if let Err(error) = shared.enlist(listener.clone()) {
             SocketTable::leave(core.socket, Entry::Listener(core.id));
@@ -185,7 +185,7 @@ impl<H: Handler> PortHandle<H> {
         let raw = self.own_kind(socket)?;
         shared.net.check_listening(raw)?;
         let identity = shared.net.identity(raw)?;
-        if SocketTable::get(raw).and_then(identity_of) == Some(identity.0) {
+        if !shared.association_tells_newcomers() && SocketTable::get(raw).and_then(identity_of) == Some(identity.0) {
             return Err(ErrorCode::AlreadyAdded.into());
         }
         let mut mailboxes = Vec::new();
@@ -195,7 +195,7 @@ impl<H: Handler> PortHandle<H> {
         let own = shared.net.duplicate_listener(raw, nonblocking)?;
         let core = ListenerCore::register(raw, own, nonblocking, identity, backlog, mailboxes);
         let entered = match &core {
-            Ok(core) => self.enter_table(raw, identity.0, Entry::Listener(core.id)),
+            Ok(core) => self.enter_listener(core),
             Err(error) => Err(*error),
         };
         if let Err(error) = entered {
@@ -207,6 +207,22 @@ impl<H: Handler> PortHandle<H> {
             return Err(error);
         }
         core
+    }
+
+    fn enter_listener(&self, core: &ListenerCore) -> Result<(), Error> {
+        SocketTable::reserve(core.socket)?;
+        if let Some(worker) = self.shared.worker_of_listener(core.id) {
+            let associated = self.shared.workers[worker].mailbox.associate_listener(core.own);
+            associated.map_err(|error| self.why_not_associated(core.socket, core.identity.0, error))?;
+        }
+        self.enter_table(core.socket, core.identity.0, Entry::Listener(core.id))
+    }
+
+    /// A completion port takes a socket once. One that stands in the table is in a port of this library; any other has a
+    /// completion port of somebody else's.
+    fn why_not_associated(&self, raw: RawSocket, identity: u32, error: Error) -> Error {
+        let known = SocketTable::get(raw).and_then(identity_of) == Some(identity);
+        if known && error.code() == ErrorCode::Unsupported { ErrorCode::AlreadyAdded.into() } else { error }
     }
 
     /// Gives a listener's open file the blocking mode back that it came with.
@@ -227,7 +243,7 @@ impl<H: Handler> PortHandle<H> {
     fn enter_table(&self, raw: RawSocket, identity: u32, entry: Entry) -> Result<(), Error> {
         loop {
             let before = SocketTable::get(raw);
-            if before.and_then(identity_of) == Some(identity) {
+            if !self.shared.association_tells_newcomers() && before.and_then(identity_of) == Some(identity) {
                 return Err(ErrorCode::AlreadyAdded.into());
             }
             if SocketTable::enter(raw, before, entry)? {
@@ -239,8 +255,9 @@ impl<H: Handler> PortHandle<H> {
 
     /// Adds a connected stream socket. Nothing happens on it until an operation is issued.
     ///
-    /// Errors: `BadSocket`, `NotSocket`, `NotStream`, `Listening`, `NotConnected`, `AlreadyAdded`, `Limit`,
-    /// `NoMemory`, `Closed`.
+    /// Errors: `BadSocket`, `NotSocket`, `NotStream`, `Listening`, `NotConnected`, `AlreadyAdded`, `Unsupported` (Windows:
+    /// the socket has a completion port already, or was made without `WSA_FLAG_OVERLAPPED`), `Limit`, `NoMemory`,
+    /// `Closed`.
     pub fn add_connected(
         &self,
         socket: impl Into<Socket>,
@@ -271,18 +288,23 @@ impl<H: Handler> PortHandle<H> {
         }
         let target = &shared.workers[shared.choose_worker(0)];
         let entered = target.slots.allocate().and_then(|slot| {
-            self.enter_table(raw, identity.0, Entry::Socket(slot.promise(identity.0)))?;
-            Ok(slot)
+            // So that nothing can be refused once the socket is tied to the worker.
+            SocketTable::reserve(raw)?;
+            let handle = slot.promise(identity.0);
+            let associated = target.mailbox.associate(raw, handle);
+            let io = associated.map_err(|error| self.why_not_associated(raw, identity.0, error))?;
+            self.enter_table(raw, identity.0, Entry::Socket(handle))?;
+            Ok((slot, io))
         });
-        let slot = match entered {
-            Ok(slot) => slot,
+        let (slot, io) = match entered {
+            Ok(entered) => entered,
             Err(error) => {
                 shared.discharge();
                 return Err(error);
             }
         };
         let companion = state.take().map_or(Companion::Nobody, Companion::State);
-        let local = Local::new(Info { raw, addresses }, companion, 0);
+        let local = Local::new(Info { raw, addresses }, io, companion, 0);
         let slot = slot.fill(local, identity.0, Claimer::Local);
         let handle = slot.handle();
         // Pairs with the fence in `wind_up`: either the worker sees this socket, or we see that the port is closing.
@@ -471,6 +493,7 @@ impl<H: Handler> PortHandle<H> {
     /// do: poll again, as poll(2) asks of every caller.
     ///
     /// Errors: `WrongContext` (the port has threads of its own), `Unsupported` (the backend has none), `Closed`.
+    #[cfg(unix)]
     pub fn pollable(&self) -> Result<BorrowedFd<'_>, Error> {
         let shared = self.enter()?;
         match &shared.pollable {

@@ -17,6 +17,8 @@ enum Kernel {
     Idle,
     Sending,
     Cancelling,
+    /// It had no memory for the last one: it is not asked before there may be some.
+    Paused,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,22 @@ impl<W> SendQueue<W> {
 
     /// Whether the kernel has sends of this queue.
     pub(crate) fn is_in_kernel(&self) -> bool {
-        self.kernel != Kernel::Idle
+        matches!(self.kernel, Kernel::Sending | Kernel::Cancelling)
+    }
+
+    /// The kernel had no memory: none is started before [`resume`](SendQueue::resume).
+    pub(crate) fn pause(&mut self) {
+        assert!(!self.is_in_kernel(), "a pause while the kernel sends");
+        self.kernel = Kernel::Paused;
+    }
+
+    /// Sends go on after a pause; false if there was none.
+    pub(crate) fn resume(&mut self) -> bool {
+        let paused = self.kernel == Kernel::Paused;
+        if paused {
+            self.kernel = Kernel::Idle;
+        }
+        paused
     }
 
     /// The slices to give to the kernel now; they are the kernel's until `complete`.

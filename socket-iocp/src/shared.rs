@@ -11,6 +11,7 @@ use crate::worker::{Turn, Unplaced, Worker, guarded};
 use crate::{BackendKind, Error, ErrorCode};
 use std::collections::VecDeque;
 use std::fmt;
+#[cfg(unix)]
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
@@ -44,6 +45,7 @@ pub(crate) struct Shared<H: Handler> {
     pub(crate) reason: String,
     pub(crate) workers: Box<[WorkerShared<H>]>,
     /// The pollable descriptor of a driven port, open for as long as anybody can ask for it.
+    #[cfg(unix)]
     pub(crate) pollable: Option<OwnedFd>,
     closing: AtomicBool,
     listeners: Mutex<Vec<Arc<Listener<H>>>>,
@@ -86,6 +88,7 @@ pub(crate) struct Parts<H: Handler> {
     pub(crate) kind: BackendKind,
     pub(crate) reason: String,
     pub(crate) workers: Box<[WorkerShared<H>]>,
+    #[cfg(unix)]
     pub(crate) pollable: Option<OwnedFd>,
 }
 
@@ -99,6 +102,7 @@ impl<H: Handler> Shared<H> {
             kind: parts.kind,
             reason: parts.reason,
             workers: parts.workers,
+            #[cfg(unix)]
             pollable: parts.pollable,
             closing: AtomicBool::new(false),
             listeners: Mutex::new(Vec::new()),
@@ -210,9 +214,20 @@ impl<H: Handler> Shared<H> {
 
     // ---- listeners ----
 
-    /// On readiness an accept takes nothing by waiting: one at a time is enough, on one worker.
+    /// On readiness an accept takes nothing by waiting: one at a time is enough.
     pub(crate) fn one_accept_is_enough(&self) -> bool {
         self.kind == BackendKind::Readiness
+    }
+
+    /// The one worker that accepts for a listener, where one has to do it for all: on readiness there is no need for more,
+    /// and a completion port takes a socket once.
+    pub(crate) fn worker_of_listener(&self, id: u64) -> Option<usize> {
+        matches!(self.kind, BackendKind::Readiness | BackendKind::Iocp).then(|| id as usize % self.workers.len())
+    }
+
+    /// Whether tying a socket to its worker's backend shows that it was in no port before.
+    pub(crate) fn association_tells_newcomers(&self) -> bool {
+        self.kind == BackendKind::Iocp
     }
 
     /// Lists a listener; `Closed` if the port is being deleted.

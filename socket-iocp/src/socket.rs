@@ -225,7 +225,7 @@ impl<W> Machine<W> {
                 self.recv = RecvState::Ready { after_sends: self.sends.done() };
             }
             Ok(buffer) => self.peer_fin |= buffer.is_empty(),
-            Err(Failure::Again | Failure::NoBuffer | Failure::Cancelled) => {}
+            Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {}
             Err(Failure::Os(os)) => {
                 self.recv = RecvState::Idle;
                 self.end(Some(self.cause(os)), Close::Background);
@@ -247,12 +247,20 @@ impl<W> Machine<W> {
     /// The kernel's send has ended. Returns how many sends are done by it.
     pub(crate) fn send_ended(&mut self, result: Result<usize, Failure>) -> u32 {
         let finished = self.sends.complete(*result.as_ref().unwrap_or(&0));
+        if result == Err(Failure::Shortage) {
+            self.sends.pause();
+        }
         if let (Err(Failure::Os(os)), false) = (result, self.is_ending()) {
             let error = self.cause(os);
             self.end(Some(error), Close::Background);
             self.sends.fail(error);
         }
         finished
+    }
+
+    /// There may be memory again, which the kernel has refused to a recv or a send. True if an operation waits for it.
+    pub(crate) fn shortage_over(&mut self) -> bool {
+        self.sends.resume() || self.wants_recv()
     }
 
     /// The linger limit is reached.

@@ -1,8 +1,10 @@
 //! How other threads reach a worker, whatever its handler's type.
 
+use super::SocketHandle;
 use super::inbox::Inbox;
 use super::link::Link;
-use crate::sys::Waker;
+use crate::sys::{Key, SocketIo, Waker};
+use crate::{Error, RawSocket};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -52,6 +54,16 @@ impl Mailbox {
 
     pub(crate) fn take_listener_news(&self) -> bool {
         self.has_listener_news() && self.listeners_changed.swap(false, Ordering::Acquire)
+    }
+
+    /// Ties a socket to the worker's backend, as [`Waker::associate`] does.
+    pub(crate) fn associate(&self, socket: RawSocket, handle: SocketHandle) -> Result<SocketIo, Error> {
+        self.waker.associate(socket, Key { index: handle.index(), generation: handle.generation() })
+    }
+
+    /// Ties a listener's own socket to the worker's backend, as [`Waker::associate_listener`] does.
+    pub(crate) fn associate_listener(&self, socket: RawSocket) -> Result<(), Error> {
+        self.waker.associate_listener(socket)
     }
 
     fn wake(&self) {

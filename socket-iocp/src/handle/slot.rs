@@ -13,6 +13,7 @@ use super::word::{Claimer, Word};
 use super::{INDEX_BITS, MAX_GENERATION, SocketHandle};
 use crate::handler::Handler;
 use crate::lock::lock;
+use crate::sys::SocketMemory;
 use crate::worker::Local;
 use crate::{Error, ErrorCode};
 use std::alloc::{self, Layout};
@@ -50,13 +51,15 @@ pub(crate) struct SlotHead {
 pub(crate) struct Slot<H: Handler> {
     pub(crate) head: SlotHead,
     pub(crate) sync_send: SendNode<H::Write>,
+    /// What the kernel writes to while operations of the socket are under way. Only the socket's worker touches it.
+    memory: SocketMemory,
     /// What only the socket's worker touches.
     local: UnsafeCell<Local<H>>,
 }
 
-// SAFETY: a reference to `local` is given only against a reference to the owner's token, which is not `Sync`: so no two
-// threads hold one at once, and what it holds is `Send`. `NewSlot::fill` writes it while nobody can have one. The other
-// parts are atomics, and the node has its own protocol.
+// SAFETY: a reference to `local` or `memory` is given only against a reference to the owner's token, which is not `Sync`:
+// so no two threads hold one at once, and what `local` holds is `Send`; `memory` is of no thread. `NewSlot::fill` writes
+// `local` while nobody can have one. The other parts are atomics, and the node has its own protocol.
 unsafe impl<H: Handler> Sync for Slot<H> {}
 
 /// A chunk of slots of one type.
@@ -169,6 +172,7 @@ impl<H: Handler> Slot<H> {
                 tally: Tally::free(NONE),
             },
             sync_send: SendNode::embedded(index),
+            memory: SocketMemory::new(),
             local: UnsafeCell::new(Local::vacant()),
         }
     }
@@ -182,6 +186,12 @@ impl<H: Handler> Slot<H> {
         assert_eq!(self.head.owner.load(Ordering::Relaxed), token.number(), "a socket of another worker");
         // SAFETY: see `Sync` above.
         unsafe { &*self.local.get() }
+    }
+
+    /// What the kernel writes to for the socket: at this address for as long as the process lives.
+    pub(crate) fn memory(&'static self, token: &Token) -> &'static SocketMemory {
+        assert_eq!(self.head.owner.load(Ordering::Relaxed), token.number(), "a socket of another worker");
+        &self.memory
     }
 
     /// The handle of the socket that lives here.
@@ -392,10 +402,11 @@ mod tests {
         fn error(&self, _: &Context<'_, Self>, _: usize, _: Farewell) {}
     }
 
-    // What is left up to 320 bytes is for the table of descriptors and for the free slots of the last chunk.
+    // What is left up to 320 bytes is for the table of descriptors and for the free slots of the last chunk. On Windows two
+    // OVERLAPPEDs of 32 bytes come on top.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_slot_is_small() {
-        assert_eq!(size_of::<Slot<Pointers>>(), 288);
+        assert_eq!(size_of::<Slot<Pointers>>(), if cfg!(windows) { 376 } else { 288 });
     }
 }

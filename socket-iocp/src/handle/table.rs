@@ -1,6 +1,7 @@
 //! Which socket, of which port, has a descriptor number: one table for the process, as the numbers are.
 
 use super::SocketHandle;
+use crate::sys::place_of;
 use crate::{Error, ErrorCode, RawSocket};
 use std::alloc::{self, Layout};
 use std::ptr::{self, NonNull};
@@ -46,7 +47,7 @@ pub(crate) struct SocketTable;
 
 impl SocketTable {
     fn cell(socket: RawSocket) -> Option<&'static AtomicU64> {
-        let number = usize::try_from(socket).ok()?;
+        let number = place_of(socket)?;
         let page = DIRECTORY.get(number >> PAGE_BITS)?.load(Ordering::Acquire);
         // SAFETY: pages in the directory are initialised and never freed.
         let page = unsafe { NonNull::new(page)?.as_ref() };
@@ -54,7 +55,7 @@ impl SocketTable {
     }
 
     fn make_cell(socket: RawSocket) -> Result<&'static AtomicU64, Error> {
-        let number = usize::try_from(socket).map_err(|_| ErrorCode::BadSocket)?;
+        let number = place_of(socket).ok_or(ErrorCode::BadSocket)?;
         let place = DIRECTORY.get(number >> PAGE_BITS).ok_or(ErrorCode::Limit)?;
         if place.load(Ordering::Acquire).is_null() {
             let layout = Layout::new::<Page>();
@@ -98,6 +99,7 @@ impl SocketTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::INVALID_SOCKET;
 
     #[test]
     fn an_entry_leaves_only_if_it_is_still_there() {
@@ -113,8 +115,8 @@ mod tests {
     }
 
     #[test]
-    fn negative_numbers_have_nobody() {
-        assert_eq!(SocketTable::get(-1), None);
-        assert!(SocketTable::enter(-1, None, Entry::Listener(1)).is_err());
+    fn what_is_no_number_of_a_socket_has_nobody() {
+        assert_eq!(SocketTable::get(INVALID_SOCKET), None);
+        assert!(SocketTable::enter(INVALID_SOCKET, None, Entry::Listener(1)).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::buffer::BufferPool;
+use crate::sys::errno;
 
 type Under = Machine<u32>;
 
@@ -54,7 +55,7 @@ fn events(machine: &mut Under) -> Vec<String> {
     all
 }
 
-const RESET: Failure = Failure::Os(libc::ECONNRESET);
+const RESET: Failure = Failure::Os(errno::ECONNRESET);
 
 #[test]
 fn one_recv_gives_one_callback() {
@@ -234,7 +235,7 @@ fn a_failed_recv_ends_the_socket() {
     steps(&mut machine);
     machine.recv_ended(Err(RESET));
     assert_eq!(steps(&mut machine), [Step::CancelSend]);
-    machine.send_ended(Err(Failure::Os(libc::EPIPE)));
+    machine.send_ended(Err(Failure::Os(errno::EPIPE)));
     steps(&mut machine);
     assert_eq!(events(&mut machine), ["sent 1 0 Err(Cancelled)", "farewell Err(Reset) Background"]);
 }
@@ -257,11 +258,11 @@ fn a_broken_pipe_is_a_reset_on_the_internet_only() {
         let mut machine = Under::new(false, internet);
         send(&mut machine, b"ab", 1);
         steps(&mut machine);
-        machine.send_ended(Err(Failure::Os(libc::EPIPE)));
+        machine.send_ended(Err(Failure::Os(errno::EPIPE)));
         steps(&mut machine);
         let sent = format!("sent 1 0 Err({code})");
         assert_eq!(events(&mut machine), [sent, format!("farewell Err({code}) Background")]);
-        assert_eq!(machine.ending().0.expect_err("a failure").os_error(), Some(libc::EPIPE));
+        assert_eq!(machine.ending().0.expect_err("a failure").os_error(), Some(errno::EPIPE));
     }
 }
 
@@ -292,4 +293,38 @@ fn what_is_lent_stays_until_the_next_recv() {
 #[should_panic(expected = "completion of no recv")]
 fn a_completion_of_no_recv_asserts() {
     Under::new(false, true).recv_ended(Err(Failure::Again));
+}
+
+#[test]
+fn a_shortage_pauses_the_operation_and_loses_nothing() {
+    let mut machine = Under::new(false, true);
+    machine.issue_recv();
+    send(&mut machine, b"abc", 1);
+    assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
+    machine.recv_ended(Err(Failure::Shortage));
+    machine.send_ended(Err(Failure::Shortage));
+    assert!(machine.shortage_over());
+    assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
+    machine.send_ended(Ok(1));
+    assert_eq!(steps(&mut machine), [Step::StartSend]);
+    machine.send_ended(Err(Failure::Shortage));
+    // The FIN goes behind what waits, and nothing is tried before there may be memory.
+    machine.shutdown_send();
+    assert_eq!(steps(&mut machine), []);
+    assert!(machine.shortage_over() && !machine.shortage_over());
+    assert_eq!(steps(&mut machine), [Step::StartSend]);
+    machine.send_ended(Ok(2));
+    assert_eq!(steps(&mut machine), [Step::ShutdownSend]);
+    assert_eq!(events(&mut machine), ["sent 1 3 Ok(())"]);
+}
+
+#[test]
+fn an_end_does_not_wait_for_memory() {
+    let mut machine = Under::new(false, true);
+    send(&mut machine, b"abc", 1);
+    assert_eq!(steps(&mut machine), [Step::StartSend]);
+    machine.send_ended(Err(Failure::Shortage));
+    machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["sent 1 0 Err(Cancelled)", "farewell Err(Cancelled) Reset"]);
 }

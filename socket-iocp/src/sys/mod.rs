@@ -9,20 +9,23 @@
 //! - [`recv`](Backend::recv) and [`send`](Backend::send) start one operation of a socket. The state machine has at most
 //!   one recv and one send of a socket under way. [`Submitted::Done`] is a result at once; [`Submitted::Pending`] means
 //!   that one [`Completion`] of the same kind and key will come from [`next`](Backend::next), exactly one, whatever
-//!   happens. A backend on readiness may instead answer a pending operation with [`Completion::Ready`]: then the
+//!   happens. A backend may instead answer a pending operation with [`Completion::Ready`]: then the
 //!   operation has ended without effect and the worker submits it again, with the bytes as they are then.
 //! - [`cancel`](Backend::cancel) asks for an early end. `Done`: the operation is over and no completion will come.
 //!   `Requested`: the operation's own completion will come, as `Cancelled` or as whatever it became.
 //! - Memory: the bytes of a send and the buffer of a recv belong to the kernel from submission to completion. The state
 //!   machine keeps the send's buffers in its queue until then (`SendQueue` pops only what is done); the backend keeps
-//!   the recv's.
+//!   the recv's. What else the kernel writes to while a socket's operations are under way (an OVERLAPPED) is in its
+//!   [`SocketMemory`], in the socket's slot, which is never unmapped and is not another socket's before they have ended.
 //! - [`accept`](Backend::accept) starts one accept on a listener's own descriptor; several may be pending.
 //! - [`wait`](Backend::wait) submits what has been queued and blocks until there is a completion, a wake-up or the
 //!   timeout, in one system call where the system allows; [`next`](Backend::next) then takes the completions one by one.
 //!
 //! # Errors
-//! A result carries `errno` in [`Failure::Os`]. EINTR and spurious EAGAIN never leave a backend as errors: the backend
-//! answers [`Failure::Again`], and the worker submits the operation again. No read buffer: [`Failure::NoBuffer`].
+//! A result carries the system's code in [`Failure::Os`]: `errno`, or an error of Winsock or Windows. EINTR and spurious
+//! EAGAIN never leave a backend as errors: the backend answers [`Failure::Again`], and the worker submits the operation
+//! again. No read buffer: [`Failure::NoBuffer`]. No memory in the kernel for an operation that may well succeed later:
+//! [`Failure::Shortage`].
 //!
 //! # Threads
 //! A backend is made on the thread that calls `new`, so that errors reach it, and then moves to its worker, which calls
@@ -31,22 +34,36 @@
 //! wake-up is there to be taken, or the deadline given to [`set_deadline`](Backend::set_deadline) has passed.
 
 use crate::buffer::{BufferPool, ReadBuffer};
-use crate::{BackendKind, Error, ErrorCode, RawSocket};
+use crate::{BackendKind, Error, ErrorCode, Options, RawSocket};
 use socket2::SockAddr;
+#[cfg(unix)]
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
 mod io_uring;
+#[cfg(windows)]
+mod iocp;
 pub(crate) mod net;
-pub(crate) mod process;
+#[cfg(unix)]
 mod readiness;
 #[cfg(feature = "sim")]
 pub(crate) mod sim;
+#[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
-pub(crate) use unix::portable_code;
+#[cfg(windows)]
+pub(crate) use iocp::SocketMemory;
+#[cfg(feature = "sim")]
+pub(crate) use platform::number_at;
+pub(crate) use platform::{INVALID_SOCKET, errno, hints_at_close, place_of, portable_code, process, sort_accept_error};
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
 
 /// Names a socket to a backend: its slot's index and generation. A stale one is recognised by the generation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -58,6 +75,18 @@ pub(crate) struct Key {
 /// Names a listener to a backend; a worker never uses a number twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ListenerKey(pub(crate) u32);
+
+/// What the kernel writes to while a socket's operations are under way, in the socket's slot. Here, nothing.
+#[cfg(not(windows))]
+#[derive(Debug)]
+pub(crate) struct SocketMemory;
+
+#[cfg(not(windows))]
+impl SocketMemory {
+    pub(crate) fn new() -> SocketMemory {
+        SocketMemory
+    }
+}
 
 /// A backend's few bits about a socket, kept by its state machine: readiness keeps what epoll said here.
 #[derive(Clone, Copy, Default, Debug)]
@@ -91,12 +120,14 @@ pub(crate) enum Direction {
 /// Why an operation did nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Failure {
-    /// An `errno`.
+    /// The system's code: an `errno`, or an error of Winsock or Windows.
     Os(i32),
     /// Nothing happened (EINTR, EAGAIN): submit it again.
     Again,
     /// No read buffer was to be had; nothing was read.
     NoBuffer,
+    /// The kernel had no memory for it; nothing was moved. Submit it again after a pause.
+    Shortage,
     /// Cancelled as asked; nothing was moved.
     Cancelled,
 }
@@ -116,44 +147,59 @@ pub(crate) enum Completion {
     Recv { key: Key, result: Result<ReadBuffer, Failure> },
     /// A send has ended; at least one byte.
     Send { key: Key, result: Result<usize, Failure> },
-    /// Readiness: a pending recv (`readable`) or send (`writable`) is to be submitted again. `io` is to be marked by
+    /// A pending recv (`readable`) or send (`writable`) is to be submitted again. `io` is to be marked by
     /// [`SocketIo::note_ready`] whether one is pending or not.
     Ready { key: Key, readable: bool, writable: bool },
     /// An accept has ended.
     Accept { listener: ListenerKey, result: Result<Accepted, Failure> },
     /// Readiness: a pending accept is to be submitted again.
+    #[cfg_attr(windows, allow(dead_code, reason = "no backend on readiness, but the simulation is"))]
     AcceptReady { listener: ListenerKey },
     /// Another thread has called the waker.
     Woken,
 }
 
-/// What a backend is made from.
+/// What a backend is made from. Not every backend minds everything.
 #[derive(Clone, Debug)]
+#[cfg_attr(windows, allow(dead_code, reason = "the caller's driving changes nothing for a completion port"))]
+#[cfg_attr(not(windows), allow(dead_code, reason = "completion ports alone have these options"))]
 pub(crate) struct Config {
     /// The caller drives the port, from changing threads.
     pub(crate) driven: bool,
+    /// See `Options::idle_reads`.
+    pub(crate) idle_reads: bool,
+    /// See `Options::skip_on_success`.
+    pub(crate) skip_on_success: Option<bool>,
     /// Whose sockets they are; only the simulation has to be told.
     #[cfg(feature = "sim")]
     pub(crate) net: net::Net,
 }
 
 impl Config {
-    #[cfg_attr(not(feature = "sim"), allow(unused_variables, reason = "only the simulation has to be told"))]
-    pub(crate) fn new(driven: bool, net: &net::Net) -> Config {
+    pub(crate) fn new(options: &Options, net: &net::Net) -> Config {
+        #[cfg(not(feature = "sim"))]
+        let _ = net;
         Config {
-            driven,
+            driven: options.threads == Some(0),
+            idle_reads: options.idle_reads,
+            skip_on_success: options.skip_on_success,
             #[cfg(feature = "sim")]
             net: net.clone(),
         }
     }
 }
 
-/// Wakes a worker from another thread: its `wait` returns with [`Completion::Woken`] among the completions. Several
-/// wakes may be answered by one.
+/// A worker's backend as other threads reach it.
+///
+/// [`wake`](Waker::wake) makes its `wait` return with [`Completion::Woken`] among the completions; several wakes may be
+/// answered by one.
 #[derive(Clone, Debug)]
 pub(crate) enum Waker {
     #[cfg(target_os = "linux")]
     IoUring(io_uring::Waker),
+    #[cfg(windows)]
+    Iocp(iocp::Waker),
+    #[cfg(unix)]
     Readiness(readiness::Waker),
     #[cfg(feature = "sim")]
     Sim(sim::Waker),
@@ -164,9 +210,35 @@ impl Waker {
         match self {
             #[cfg(target_os = "linux")]
             Waker::IoUring(waker) => waker.wake(),
+            #[cfg(windows)]
+            Waker::Iocp(waker) => waker.wake(),
+            #[cfg(unix)]
             Waker::Readiness(waker) => waker.wake(),
             #[cfg(feature = "sim")]
             Waker::Sim(waker) => waker.wake(),
+        }
+    }
+
+    /// Ties a socket to the worker's backend, before its first operation. A completion port takes a socket once: one that
+    /// has a port, this library's or another's, is `Unsupported`.
+    #[cfg_attr(not(windows), allow(unused_variables, reason = "a completion port alone has to be told"))]
+    pub(crate) fn associate(&self, socket: RawSocket, key: Key) -> Result<SocketIo, Error> {
+        match self {
+            #[cfg(windows)]
+            Waker::Iocp(waker) => waker.associate(socket, key),
+            #[cfg(any(unix, feature = "sim"))]
+            _ => Ok(SocketIo::default()),
+        }
+    }
+
+    /// Ties a listener's own socket to the worker's backend; as [`associate`](Waker::associate).
+    #[cfg_attr(not(windows), allow(unused_variables, reason = "a completion port alone has to be told"))]
+    pub(crate) fn associate_listener(&self, socket: RawSocket) -> Result<(), Error> {
+        match self {
+            #[cfg(windows)]
+            Waker::Iocp(waker) => waker.associate_listener(socket),
+            #[cfg(any(unix, feature = "sim"))]
+            _ => Ok(()),
         }
     }
 }
@@ -176,17 +248,26 @@ impl Waker {
 pub(crate) enum Backend {
     #[cfg(target_os = "linux")]
     IoUring(Box<io_uring::Backend>),
+    #[cfg(windows)]
+    Iocp(Box<iocp::Backend>),
+    #[cfg(unix)]
     Readiness(Box<readiness::Backend>),
     #[cfg(feature = "sim")]
     Sim(Box<sim::Backend>),
 }
 
-/// Calls the same method of whichever backend it is.
+/// Calls the same method of whichever backend it is; that of completion ports may want more.
 macro_rules! each {
     ($self:expr, $backend:ident => $call:expr) => {
+        each!($self, $backend => $call, iocp => $call)
+    };
+    ($self:expr, $backend:ident => $call:expr, iocp => $iocp_call:expr) => {
         match $self {
             #[cfg(target_os = "linux")]
             Backend::IoUring($backend) => $call,
+            #[cfg(windows)]
+            Backend::Iocp($backend) => $iocp_call,
+            #[cfg(unix)]
             Backend::Readiness($backend) => $call,
             #[cfg(feature = "sim")]
             Backend::Sim($backend) => $call,
@@ -196,10 +277,14 @@ macro_rules! each {
 
 impl Backend {
     /// Makes a backend of this kind, with every resource that can be refused.
+    #[cfg_attr(windows, allow(unused_variables, reason = "a ring of io_uring alone begins with buffers"))]
     pub(crate) fn new(kind: BackendKind, config: &Config, pool: &mut BufferPool) -> Result<Backend, Error> {
         match kind {
             #[cfg(target_os = "linux")]
             BackendKind::IoUring => Ok(Backend::IoUring(Box::new(io_uring::Backend::new(config, pool)?))),
+            #[cfg(windows)]
+            BackendKind::Iocp => Ok(Backend::Iocp(Box::new(iocp::Backend::new(config)?))),
+            #[cfg(unix)]
             BackendKind::Readiness => Ok(Backend::Readiness(Box::new(readiness::Backend::new(config)?))),
             #[cfg(feature = "sim")]
             BackendKind::Sim => Ok(Backend::Sim(Box::new(sim::Backend::new(config)?))),
@@ -216,6 +301,9 @@ impl Backend {
         match self {
             #[cfg(target_os = "linux")]
             Backend::IoUring(backend) => Waker::IoUring(backend.waker()),
+            #[cfg(windows)]
+            Backend::Iocp(backend) => Waker::Iocp(backend.waker()),
+            #[cfg(unix)]
             Backend::Readiness(backend) => Waker::Readiness(backend.waker()),
             #[cfg(feature = "sim")]
             Backend::Sim(backend) => Waker::Sim(backend.waker()),
@@ -226,11 +314,12 @@ impl Backend {
     pub(crate) fn recv(
         &mut self,
         io: &mut SocketIo,
+        #[cfg_attr(unix, allow(unused_variables, reason = "there is nothing in it"))] memory: &'static SocketMemory,
         key: Key,
         socket: RawSocket,
         pool: &mut BufferPool,
     ) -> Submitted<ReadBuffer> {
-        each!(self, backend => backend.recv(io, key, socket, pool))
+        each!(self, backend => backend.recv(io, key, socket, pool), iocp => backend.recv(io, memory, key, socket, pool))
     }
 
     /// Starts the send of these slices, in order, at most [`MAX_GATHER`] of them and none empty. They stay where they
@@ -239,22 +328,28 @@ impl Backend {
     pub(crate) fn send<'q>(
         &mut self,
         io: &mut SocketIo,
+        #[cfg_attr(unix, allow(unused_variables, reason = "there is nothing in it"))] memory: &'static SocketMemory,
         key: Key,
         socket: RawSocket,
         slices: impl Iterator<Item = &'q [u8]>,
     ) -> Submitted<usize> {
-        each!(self, backend => backend.send(io, key, socket, slices))
+        each!(self, backend => backend.send(io, key, socket, slices), iocp => backend.send(io, memory, key, socket, slices))
     }
 
     /// Asks for the early end of a pending operation.
     pub(crate) fn cancel(
         &mut self,
         io: &mut SocketIo,
+        #[cfg_attr(unix, allow(unused_variables, reason = "there is nothing in it"))] memory: &'static SocketMemory,
         key: Key,
         socket: RawSocket,
         direction: Direction,
     ) -> CancelOutcome {
-        each!(self, backend => backend.cancel(io, key, socket, direction))
+        each!(
+            self,
+            backend => backend.cancel(io, key, socket, direction),
+            iocp => backend.cancel(io, memory, key, socket, direction)
+        )
     }
 
     /// The socket is about to be handed back, open: forget it. None of its operations is pending.
@@ -288,9 +383,18 @@ impl Backend {
         each!(self, backend => backend.wait(timeout, pool))
     }
 
-    /// Takes the next completion that the last `wait` found.
-    pub(crate) fn next(&mut self, pool: &mut BufferPool) -> Option<Completion> {
-        each!(self, backend => backend.next(pool))
+    /// Takes the next completion that the last `wait` found. `find` gives the memory of the socket of a key,
+    /// unless it is gone.
+    pub(crate) fn next(
+        &mut self,
+        pool: &mut BufferPool,
+        #[cfg_attr(unix, allow(unused_variables, reason = "there is nothing in it"))] find: impl Fn(
+            Key,
+        ) -> Option<
+            &'static SocketMemory,
+        >,
+    ) -> Option<Completion> {
+        each!(self, backend => backend.next(pool), iocp => backend.next(pool, find))
     }
 
     /// The worker's clock: the time since some moment in the past, that of the system or of the simulation.
@@ -304,6 +408,7 @@ impl Backend {
     }
 
     /// The descriptor for a foreign event loop, a duplicate; only of a backend made with `driven` that has one.
+    #[cfg(unix)]
     pub(crate) fn pollable(&self) -> Result<Option<OwnedFd>, Error> {
         let Some(pollable) = each!(self, backend => backend.pollable()) else { return Ok(None) };
         // SAFETY: the descriptor is the backend's, which is borrowed here.
@@ -320,8 +425,15 @@ impl Backend {
 
 impl SocketIo {
     /// What epoll or kqueue said: kept for the operations that come.
+    #[cfg(unix)]
     pub(crate) fn note_ready(&mut self, readable: bool, writable: bool) {
         self.flags |= readiness::ready_flags(readable, writable);
+    }
+
+    /// What a recv without a buffer has found: kept for the recv that comes.
+    #[cfg(windows)]
+    pub(crate) fn note_ready(&mut self, readable: bool, _writable: bool) {
+        self.flags |= iocp::ready_flags(readable);
     }
 }
 
@@ -330,7 +442,7 @@ pub(crate) const MAX_GATHER: usize = 64;
 
 /// Tells whether a backend can be had on this machine, by making one and dropping it.
 pub(crate) fn probe(kind: BackendKind) -> Result<(), Error> {
-    let config = Config::new(false, &net::Net::Os);
+    let config = Config::new(&Options::new(4096), &net::Net::Os);
     let mut pool = BufferPool::new(4096);
     Backend::new(kind, &config, &mut pool).map(drop)
 }

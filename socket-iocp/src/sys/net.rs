@@ -1,10 +1,9 @@
 //! The calls on a socket outside the data path: what it is, what it is called, its half-close and its end. They never
 //! block, and any thread may make them.
 
-use super::unix;
+use super::platform;
 use crate::{Error, RawSocket, Socket};
-use socket2::SockAddr;
-use std::os::fd::FromRawFd;
+use socket2::{SockAddr, SockAddrStorage};
 use std::time::Duration;
 
 /// Whose sockets they are: the operating system's, or the simulated network's.
@@ -39,7 +38,7 @@ pub(crate) struct DuplicateListener {
 macro_rules! each {
     ($net:expr, $function:ident($($argument:expr),*)) => {
         match $net {
-            Net::Os => unix::$function($($argument),*),
+            Net::Os => platform::$function($($argument),*),
             #[cfg(feature = "sim")]
             Net::Sim(network) => network.$function($($argument),*),
         }
@@ -65,7 +64,7 @@ impl Net {
     /// Whether an internet connection of which neither end was closed in order is over, as far as the system tells.
     pub(crate) fn was_reset(&self, socket: RawSocket) -> bool {
         match self {
-            Net::Os => unix::was_reset(socket),
+            Net::Os => platform::was_reset(socket),
             #[cfg(feature = "sim")]
             Net::Sim(_) => false,
         }
@@ -85,7 +84,7 @@ impl Net {
     /// shows on the first as well, since the flag is the open file's: hence what [`DuplicateListener`] tells.
     pub(crate) fn duplicate_listener(&self, socket: RawSocket, nonblocking: bool) -> Result<DuplicateListener, Error> {
         match self {
-            Net::Os => unix::duplicate_listener(socket, nonblocking),
+            Net::Os => platform::duplicate_listener(socket, nonblocking),
             #[cfg(feature = "sim")]
             Net::Sim(network) => network
                 .duplicate_listener(socket, nonblocking)
@@ -110,7 +109,7 @@ impl Net {
     /// on the program's own descriptor of the same listener and on what it accepts from then on.
     pub(crate) fn close_listener(&self, socket: RawSocket) {
         match self {
-            Net::Os => unix::close_listener(socket),
+            Net::Os => platform::close_listener(socket),
             #[cfg(feature = "sim")]
             Net::Sim(network) => {
                 network.close(socket, CloseHow::Background, None);
@@ -126,8 +125,7 @@ impl Net {
     /// An owned value of a number that the port owned and gives up.
     pub(crate) fn adopt(&self, socket: RawSocket) -> Socket {
         match self {
-            // SAFETY: the port owned the open descriptor, has taken it out of its table, and does not use it again.
-            Net::Os => unsafe { Socket::from_raw_fd(socket) },
+            Net::Os => platform::adopt(socket),
             #[cfg(feature = "sim")]
             Net::Sim(network) => super::sim::SimSocket::from_raw(network.clone(), socket).into(),
         }
@@ -137,6 +135,12 @@ impl Net {
     pub(crate) fn close(&self, socket: RawSocket, how: CloseHow, expected: Option<Identity>) -> bool {
         each!(self, close(socket, how, expected))
     }
+}
+
+/// An address of no family.
+pub(in crate::sys) fn unnamed() -> SockAddr {
+    // SAFETY: zeros are an address of the family AF_UNSPEC, and the length covers the family's field on every system.
+    unsafe { SockAddr::new(SockAddrStorage::zeroed(), 2) }
 }
 
 /// The longest wait given to a system call at once; longer ones are cut and waited again.

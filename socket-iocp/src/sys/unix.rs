@@ -1,17 +1,39 @@
 //! The calls on a socket of the operating system outside the data path. The rules are at [`Net`](super::net::Net).
 
-use super::net::{CloseHow, DuplicateListener, Identity};
+use super::net::{CloseHow, DuplicateListener, Identity, unnamed};
 use crate::{Error, ErrorCode, RawSocket};
-use socket2::{SockAddr, SockAddrStorage, SockRef, Socket, Type};
+use socket2::{SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
 use std::time::Duration;
 
-mod errno;
+mod error;
+pub(crate) mod process;
 
-pub(crate) use errno::portable_code;
+pub(crate) use error::{portable_code, sort_accept_error};
+/// The codes of errors by their names.
+pub(crate) use libc as errno;
+
+/// A number that is no socket's.
+pub(crate) const INVALID_SOCKET: RawSocket = -1;
+
+/// A socket's place in a table of the process's sockets; `None` for a number that is no socket's.
+pub(crate) fn place_of(socket: RawSocket) -> Option<usize> {
+    usize::try_from(socket).ok()
+}
+
+/// The number of a place.
+#[cfg(feature = "sim")]
+pub(crate) fn number_at(place: usize) -> RawSocket {
+    RawSocket::try_from(place).unwrap_or(INVALID_SOCKET)
+}
+
+/// Whether an operation's error may mean that its socket was closed behind the library's back.
+pub(crate) fn hints_at_close(os: i32) -> bool {
+    matches!(os, libc::EBADF | libc::ENOTSOCK)
+}
 
 #[cfg(test)]
 mod tests;
@@ -112,6 +134,11 @@ pub(super) fn close_listener(socket: RawSocket) {
     close_descriptor(socket);
 }
 
+pub(super) fn adopt(socket: RawSocket) -> crate::Socket {
+    // SAFETY: the port owned the open descriptor, has taken it out of its table, and does not use it again.
+    unsafe { crate::Socket::from_raw_fd(socket) }
+}
+
 fn close_descriptor(socket: RawSocket) {
     // Never again after EINTR: Linux, macOS and the BSDs have given the number up by then, and another thread may have
     // got it for a descriptor of its own. EBADF is a caller's close behind our back, and then there is nothing to do.
@@ -149,12 +176,6 @@ fn was_connected(socket: RawSocket, error: &Error) -> bool {
         }
         _ => false,
     }
-}
-
-/// An address of no family.
-fn unnamed() -> SockAddr {
-    // SAFETY: zeros are an address of the family AF_UNSPEC, and the length covers the family's field on every system.
-    unsafe { SockAddr::new(SockAddrStorage::zeroed(), 2) }
 }
 
 /// The descriptor as std's and socket2's calls take it.

@@ -203,10 +203,11 @@ impl<H: Handler> Worker<H> {
         let identity = shared.net.identity(accepted.socket)?;
         let target = shared.choose_worker(self.index);
         let slot = shared.workers[target].slots.allocate()?;
+        let io = shared.workers[target].mailbox.associate(accepted.socket, slot.promise(identity.0))?;
         let local = shared.net.local_address(accepted.socket);
         let remote = accepted.remote.clone().unwrap_or_else(|| shared.net.remote_address(accepted.socket));
         let info = Info { raw: accepted.socket, addresses: Addresses::of(&local, &remote) };
-        let local = Local::new(info, Companion::Listener(unplaced.listener.clone()), unplaced.origin);
+        let local = Local::new(info, io, Companion::Listener(unplaced.listener.clone()), unplaced.origin);
         let here = target == self.index;
         let claimer = if here { Claimer::Local } else { Claimer::Foreign };
         let slot = slot.fill(local, identity.0, claimer);

@@ -28,7 +28,7 @@ use crate::port::PortHandle;
 use crate::shared::Shared;
 use crate::socket::Machine;
 use crate::statistics::Counters;
-use crate::sys::{Backend, Key, process};
+use crate::sys::{Backend, INVALID_SOCKET, Key, SocketIo, SocketMemory, process};
 use crate::{Error, RawSocket};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -36,8 +36,8 @@ use std::time::Duration;
 
 /// Rounds of callbacks and submissions before the operating system is asked again, while operations complete at once.
 const MAX_ROUNDS: usize = 16;
-/// The pause before recvs that found no memory for a buffer are tried again.
-const BUFFER_RETRY: Duration = Duration::from_millis(10);
+/// The pause before operations that found no memory are tried again.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a socket is, for as long as it lives.
 #[derive(Clone, Copy, Debug)]
@@ -71,12 +71,12 @@ pub(crate) struct Local<H: Handler> {
 }
 
 impl<H: Handler> Local<H> {
-    pub(crate) fn new(info: Info, companion: Companion<H>, origin: usize) -> Local<H> {
+    pub(crate) fn new(info: Info, io: SocketIo, companion: Companion<H>, origin: usize) -> Local<H> {
+        let accept_due = matches!(companion, Companion::Listener(_));
+        let mut machine = Machine::new(accept_due, info.addresses.is_internet());
+        machine.io = io;
         Local {
-            machine: RefCell::new(Machine::new(
-                matches!(companion, Companion::Listener(_)),
-                info.addresses.is_internet(),
-            )),
+            machine: RefCell::new(machine),
             info,
             companion: RefCell::new(companion),
             origin: origin as u16,
@@ -89,7 +89,8 @@ impl<H: Handler> Local<H> {
 
     /// The content of a slot in which nobody lives.
     pub(crate) fn vacant() -> Local<H> {
-        Local::new(Info { raw: -1, addresses: Addresses::NONE }, Companion::Nobody, 0)
+        let info = Info { raw: INVALID_SOCKET, addresses: Addresses::NONE };
+        Local::new(info, SocketIo::default(), Companion::Nobody, 0)
     }
 }
 
@@ -109,8 +110,8 @@ pub(crate) struct Worker<H: Handler> {
     descriptors_freed: Cell<usize>,
     /// A listener of this worker may start another accept.
     accepts_due: Cell<bool>,
-    /// When to try the recvs again that found no buffer.
-    buffers_retry_at: Cell<Option<Duration>>,
+    /// When to try the recvs and sends again that found no memory.
+    retry_at: Cell<Option<Duration>>,
     /// The port's deletion has been carried to the sockets.
     winding_up: Cell<bool>,
 }
@@ -147,7 +148,7 @@ impl<H: Handler> Worker<H> {
             next_listener_key: Cell::new(0),
             descriptors_freed: Cell::new(0),
             accepts_due: Cell::new(false),
-            buffers_retry_at: Cell::new(None),
+            retry_at: Cell::new(None),
             winding_up: Cell::new(false),
         }
     }
@@ -170,6 +171,10 @@ impl<H: Handler> Worker<H> {
 
     fn local(&self, slot: &'static Slot<H>) -> &Local<H> {
         slot.local(&self.token)
+    }
+
+    fn memory(&self, slot: &'static Slot<H>) -> &'static SocketMemory {
+        slot.memory(&self.token)
     }
 
     fn local_at(&self, index: u32) -> &Local<H> {
@@ -275,7 +280,7 @@ impl<H: Handler> Worker<H> {
 
     fn next_timer_in(&self) -> Option<Duration> {
         let pause = self.accepting.borrow().iter().filter_map(Accepting::paused_until).min();
-        let at = [pause, self.buffers_retry_at.get()].into_iter().flatten().min();
+        let at = [pause, self.retry_at.get()].into_iter().flatten().min();
         if at.is_none() && self.lingering.is_empty() {
             return None;
         }
@@ -294,10 +299,10 @@ impl<H: Handler> Worker<H> {
             self.seal(self.slots().at(index));
             self.mark_dirty(index);
         }
-        if self.buffers_retry_at.get().is_some_and(|at| at <= self.now()) {
-            self.buffers_retry_at.set(None);
+        if self.retry_at.get().is_some_and(|at| at <= self.now()) {
+            self.retry_at.set(None);
             for index in self.slots().live_indices() {
-                if self.local_at(index).machine.borrow().wants_recv() {
+                if self.local_at(index).machine.borrow_mut().shortage_over() {
                     self.mark_dirty(index);
                 }
             }

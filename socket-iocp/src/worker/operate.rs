@@ -1,11 +1,11 @@
 //! Between the state machines and the backend: submissions one way, completions the other.
 
-use super::{BUFFER_RETRY, Worker};
+use super::{SHORTAGE_PAUSE, Worker};
 use crate::handle::Slot;
 use crate::handler::Handler;
 use crate::socket::{Close, Step};
 use crate::sys::net::Identity;
-use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, Submitted};
+use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, Submitted, errno, hints_at_close};
 use crate::{ErrorCode, ReadBuffer};
 use std::sync::atomic::Ordering;
 
@@ -70,7 +70,7 @@ impl<H: Handler> Worker<H> {
             let mut machine = local.machine.borrow_mut();
             let (io, slices) = machine.start_send();
             let mut backend = self.backend.borrow_mut();
-            backend.send(io, Worker::key(slot), local.info.raw, slices)
+            backend.send(io, self.memory(slot), Worker::key(slot), local.info.raw, slices)
         };
         if let Submitted::Done(result) = submitted {
             self.send_ended(slot, result);
@@ -82,23 +82,34 @@ impl<H: Handler> Worker<H> {
         let submitted = {
             let mut machine = local.machine.borrow_mut();
             let mut backend = self.backend.borrow_mut();
-            backend.recv(&mut machine.io, Worker::key(slot), local.info.raw, &mut self.pool.borrow_mut())
+            let (memory, pool) = (self.memory(slot), &mut self.pool.borrow_mut());
+            backend.recv(&mut machine.io, memory, Worker::key(slot), local.info.raw, pool)
         };
         if let Submitted::Done(result) = submitted {
-            let starved = self.recv_ended(slot, result);
-            self.try_recv_again(slot, starved);
+            let failure = self.recv_ended(slot, result);
+            self.try_recv_again(slot, failure);
         }
     }
 
-    /// After a recv that ended without a callback (discarded, interrupted, no buffer): the next one, now or when there
-    /// is memory.
-    fn try_recv_again(&self, slot: &'static Slot<H>, starved: bool) {
-        if !starved || self.pool.borrow_mut().can_supply() {
-            if self.local(slot).machine.borrow().wants_recv() {
-                self.mark_dirty(slot.index());
-            }
-        } else if self.buffers_retry_at.get().is_none() {
-            self.buffers_retry_at.set(Some(self.now() + BUFFER_RETRY));
+    /// After a recv that ended without a callback (discarded, interrupted, no memory): the next one, now or when there
+    /// may be memory.
+    fn try_recv_again(&self, slot: &'static Slot<H>, failure: Option<Failure>) {
+        let short = match failure {
+            Some(Failure::Shortage) => true,
+            Some(Failure::NoBuffer) => !self.pool.borrow_mut().can_supply(),
+            _ => false,
+        };
+        if short {
+            self.retry_later();
+        } else if self.local(slot).machine.borrow().wants_recv() {
+            self.mark_dirty(slot.index());
+        }
+    }
+
+    /// Memory was short: what waits for it is tried again after a pause.
+    fn retry_later(&self) {
+        if self.retry_at.get().is_none() {
+            self.retry_at.set(Some(self.now() + SHORTAGE_PAUSE));
         }
     }
 
@@ -106,7 +117,8 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         let outcome = {
             let mut machine = local.machine.borrow_mut();
-            self.backend.borrow_mut().cancel(&mut machine.io, Worker::key(slot), local.info.raw, direction)
+            let (memory, raw) = (self.memory(slot), local.info.raw);
+            self.backend.borrow_mut().cancel(&mut machine.io, memory, Worker::key(slot), raw, direction)
         };
         match (outcome, direction) {
             (CancelOutcome::Requested, _) => {}
@@ -115,8 +127,8 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// Tells the state machine; true if the recv found no buffer.
-    fn recv_ended(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> bool {
+    /// Tells the state machine. Returns why the recv failed, if it did.
+    fn recv_ended(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> Option<Failure> {
         let result = self.unmask_reset(slot, result);
         let failure = result.as_ref().err().copied();
         self.note_foreign_close(slot, failure);
@@ -124,9 +136,13 @@ impl<H: Handler> Worker<H> {
         if matches!(failure, Some(Failure::Os(_))) {
             self.seal(slot);
         }
-        let starved = failure == Some(Failure::NoBuffer);
-        self.counters().buffer_shortages.add(u64::from(starved));
-        starved
+        self.count_shortage(failure);
+        failure
+    }
+
+    fn count_shortage(&self, failure: Option<Failure>) {
+        let short = matches!(failure, Some(Failure::NoBuffer | Failure::Shortage));
+        self.counters().buffer_shortages.add(u64::from(short));
     }
 
     /// The kernel tells a reset to one operation. Where that is a send of which a part had gone (io_uring sends the rest by
@@ -135,7 +151,7 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         let is_end = result.as_ref().is_ok_and(|buffer| buffer.is_empty());
         if is_end && local.machine.borrow().may_hide_a_reset() && self.shared().net.was_reset(local.info.raw) {
-            return Err(Failure::Os(libc::ECONNRESET));
+            return Err(Failure::Os(errno::ECONNRESET));
         }
         result
     }
@@ -144,14 +160,20 @@ impl<H: Handler> Worker<H> {
         let failure = result.as_ref().err().copied();
         self.note_foreign_close(slot, failure);
         self.local(slot).machine.borrow_mut().send_ended(result);
-        if matches!(failure, Some(Failure::Os(_))) {
-            self.seal(slot);
+        self.count_shortage(failure);
+        match failure {
+            Some(Failure::Os(_)) => self.seal(slot),
+            Some(Failure::Shortage) => self.retry_later(),
+            _ => {}
         }
     }
 
-    /// The number is no open socket any more: only the caller can have closed it.
+    /// The number may be no socket any more, or another: only the caller can have closed it.
     fn note_foreign_close(&self, slot: &'static Slot<H>, failure: Option<Failure>) {
-        if let Some(Failure::Os(libc::EBADF | libc::ENOTSOCK)) = failure {
+        if let Some(Failure::Os(os)) = failure
+            && hints_at_close(os)
+            && !self.is_still_ours(slot)
+        {
             self.local(slot).machine.borrow_mut().end_foreign();
         }
     }
@@ -193,7 +215,8 @@ impl<H: Handler> Worker<H> {
     pub(super) fn reap(&self) {
         let mut count = 0;
         loop {
-            let next = self.backend.borrow_mut().next(&mut self.pool.borrow_mut());
+            let find = |key| self.slot_of(key).map(|slot| self.memory(slot));
+            let next = self.backend.borrow_mut().next(&mut self.pool.borrow_mut(), find);
             let Some(completion) = next else { break };
             count += 1;
             self.take(completion);
@@ -205,8 +228,8 @@ impl<H: Handler> Worker<H> {
         match completion {
             Completion::Recv { key, result } => {
                 let Some(slot) = self.slot_of(key) else { return };
-                let starved = self.recv_ended(slot, result);
-                self.try_recv_again(slot, starved);
+                let failure = self.recv_ended(slot, result);
+                self.try_recv_again(slot, failure);
                 self.settle(slot);
             }
             Completion::Send { key, result } => {

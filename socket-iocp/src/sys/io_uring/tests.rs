@@ -6,6 +6,7 @@ mod limits;
 mod transfer;
 
 use super::Backend;
+use crate::Options;
 use crate::buffer::{BufferPool, ReadBuffer};
 use crate::sys::net::Net;
 use crate::sys::{
@@ -39,7 +40,7 @@ impl Rig {
 
     fn unstarted(buffer_size: usize, driven: bool) -> Rig {
         let mut pool = BufferPool::new(buffer_size);
-        let config = Config::new(driven, &Net::Os);
+        let config = Config::new(&Options::new(4096).threads(usize::from(!driven)), &Net::Os);
         let backend = Backend::new(&config, &mut pool).expect("io_uring is to be had");
         Rig { backend, pool }
     }

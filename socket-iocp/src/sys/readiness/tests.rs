@@ -2,6 +2,7 @@
 
 use super::super::net::Net;
 use super::*;
+use crate::Options;
 use crate::sys::MAX_GATHER;
 use std::collections::HashMap;
 use std::env;
@@ -41,7 +42,7 @@ impl Rig {
     }
 
     fn with(buffer_size: usize, driven: bool) -> Rig {
-        let config = Config::new(driven, &Net::Os);
+        let config = Config::new(&Options::new(4096).threads(usize::from(!driven)), &Net::Os);
         let mut backend = Backend::new(&config).expect("a backend");
         backend.start().expect("a start");
         Rig { backend, pool: BufferPool::new(buffer_size), next_index: 0, told: HashMap::new() }

@@ -5,15 +5,15 @@ use super::random::Random;
 use super::state::State;
 use super::stream::Room;
 use crate::buffer::{BufferPool, ReadBuffer};
-use crate::sys::{Accepted, Failure};
+use crate::sys::{Accepted, Failure, errno};
 use socket2::SockAddr;
 use std::slice;
 
 /// Connection errors that end a recv, and those that end a send.
-const RECV_ERRORS: [i32; 4] = [libc::ECONNRESET, libc::ETIMEDOUT, libc::EHOSTUNREACH, libc::ENETDOWN];
-const SEND_ERRORS: [i32; 4] = [libc::ECONNRESET, libc::ETIMEDOUT, libc::EPIPE, libc::EHOSTUNREACH];
+const RECV_ERRORS: [i32; 4] = [errno::ECONNRESET, errno::ETIMEDOUT, errno::EHOSTUNREACH, errno::ENETDOWN];
+const SEND_ERRORS: [i32; 4] = [errno::ECONNRESET, errno::ETIMEDOUT, errno::EPIPE, errno::EHOSTUNREACH];
 /// Shortages and accidents that an accept meets and that pass.
-const ACCEPT_ERRORS: [i32; 5] = [libc::ECONNABORTED, libc::ENFILE, libc::EMFILE, libc::ENOBUFS, libc::ENOMEM];
+const ACCEPT_ERRORS: [i32; 5] = [errno::ECONNABORTED, errno::ENFILE, errno::EMFILE, errno::ENOBUFS, errno::ENOMEM];
 
 /// An operation that is tried.
 #[derive(Debug)]
@@ -146,13 +146,13 @@ impl Attempt<'_> {
         }
         let Attempt { state, random, pending, .. } = self;
         if state.exhausted {
-            return Some(Err(Failure::Os(libc::EMFILE)));
+            return Some(Err(Failure::Os(errno::EMFILE)));
         }
         if random.chance(state.behaviour.accept_error_probability) {
             return Some(Err(Failure::Os(random.pick(&ACCEPT_ERRORS))));
         }
         let Some(queue) = state.queue(pending.target.socket) else {
-            return Some(Err(Failure::Os(libc::EINVAL)));
+            return Some(Err(Failure::Os(errno::EINVAL)));
         };
         let accepted = queue.pop_front()?;
         // Not every system brings the address with the accept.

@@ -5,19 +5,20 @@
 
 use super::state::SocketId;
 use crate::RawSocket;
+use crate::sys::{number_at, place_of};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// Where simulated numbers start: above any descriptor that a process has (`fs.nr_open` is far below it by default), so
-/// that one given to a real system call is EBADF and never a stranger's.
-const FIRST_NUMBER: RawSocket = 1 << 24;
+/// Where simulated numbers start in the table of the process: above any that a process has (`fs.nr_open` is far below it
+/// by default), so that one given to a real system call is no socket and never a stranger's.
+const FIRST_PLACE: usize = 1 << 24;
 /// The numbers of one network.
-const BLOCK: RawSocket = 1 << 15;
-/// Networks at once: the engine's table ends at 1 << 26.
-const MAX_BLOCKS: RawSocket = ((1 << 26) - FIRST_NUMBER) / BLOCK;
+const BLOCK: usize = 1 << 15;
+/// Networks at once: the table has 1 << 26 places.
+const MAX_BLOCKS: usize = ((1 << 26) - FIRST_PLACE) / BLOCK;
 
 /// Blocks in use.
-static BLOCKS: Mutex<BTreeSet<RawSocket>> = Mutex::new(BTreeSet::new());
+static BLOCKS: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
 /// A number in use.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Descriptor {
 
 #[derive(Debug)]
 pub(super) struct Descriptors {
-    block: RawSocket,
+    block: usize,
     table: Vec<Option<Descriptor>>,
     free: BTreeSet<usize>,
     /// Numbers that a test has closed behind the engine's back: the engine may go on using them.
@@ -59,12 +60,12 @@ impl Descriptors {
         Descriptors { block, table: Vec::new(), free: BTreeSet::new(), closed_behind: BTreeSet::new(), next_serial: 1 }
     }
 
-    fn first(&self) -> RawSocket {
-        FIRST_NUMBER + self.block * BLOCK
+    fn first(&self) -> usize {
+        FIRST_PLACE + self.block * BLOCK
     }
 
     fn position(&self, number: RawSocket) -> Option<usize> {
-        usize::try_from(number.checked_sub(self.first())?).ok()
+        place_of(number)?.checked_sub(self.first())
     }
 
     /// Gives the lowest free number to a socket; the caller's reference passes to it.
@@ -77,8 +78,8 @@ impl Descriptors {
         });
         self.table[position] =
             Some(Descriptor { serial, socket, recv_pending: false, send_pending: false, accepts_pending: 0 });
-        let offset = RawSocket::try_from(position).ok().filter(|offset| *offset < BLOCK);
-        self.first() + offset.expect("sim: out of numbers")
+        assert!(position < BLOCK, "sim: out of numbers");
+        number_at(self.first() + position)
     }
 
     /// Takes a number out; its reference to the socket passes to the caller.

@@ -171,12 +171,13 @@ impl Backend {
         assert!(self.listeners.remove(&listener.0), "sim: {listener:?} is removed but was not added");
     }
 
-    /// No descriptor: the network has no call into a kernel that could make one readable.
     /// The network's clock.
     pub(crate) fn now(&self) -> Duration {
         self.network.now()
     }
 
+    /// No descriptor: the network has no call into a kernel that could make one readable.
+    #[cfg(unix)]
     pub(crate) fn pollable(&self) -> Option<RawSocket> {
         None
     }

@@ -5,9 +5,10 @@ use super::descriptors::Descriptor;
 use super::peer::Peer;
 use super::socket::SimSocket;
 use super::state::{Clock, Kind, Operation, State};
-use crate::sys::net::{CloseHow, Identity};
+use crate::sys::errno;
+use crate::sys::net::{CloseHow, Identity, unnamed};
 use crate::{Error, ErrorCode, RawSocket};
-use socket2::{SockAddr, SockAddrStorage};
+use socket2::SockAddr;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -69,7 +70,7 @@ impl Network {
     /// Errors: `ConnectionRefused`.
     pub fn connect(self: &Arc<Self>, address: SocketAddr) -> io::Result<Peer> {
         let mut state = self.lock();
-        let refused = || io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let refused = || io::Error::from_raw_os_error(errno::ECONNREFUSED);
         let listener = state.listener_at(address).ok_or_else(refused)?;
         let client = state.client_address();
         let (near, far) = state.create_pair(client, address);
@@ -235,7 +236,7 @@ impl Network {
             return Err(Error::from_os(errno));
         }
         if state.exhausted {
-            return Err(Error::from_os(libc::EMFILE));
+            return Err(Error::from_os(errno::EMFILE));
         }
         state.refer(socket);
         Ok(state.descriptors.open(socket))
@@ -280,13 +281,7 @@ impl Network {
 }
 
 fn open(state: &State, number: RawSocket) -> Result<&Descriptor, Error> {
-    state.descriptors.get(number).ok_or(Error::with_os(ErrorCode::BadSocket, libc::EBADF))
-}
-
-fn unnamed() -> SockAddr {
-    let storage = SockAddrStorage::zeroed();
-    // SAFETY: a zeroed storage is a valid address of no family, and that length covers the family alone.
-    unsafe { SockAddr::new(storage, size_of::<libc::sa_family_t>() as libc::socklen_t) }
+    state.descriptors.get(number).ok_or(Error::with_os(ErrorCode::BadSocket, errno::EBADF))
 }
 
 impl fmt::Debug for Network {

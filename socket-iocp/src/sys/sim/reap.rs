@@ -6,7 +6,7 @@ use super::network::{Network, STEP};
 use super::pending::{OperationId, Pending, SendMemory, Stage, Target};
 use super::state::{Clock, Operation, State};
 use crate::buffer::BufferPool;
-use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, ListenerKey, Submitted};
+use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, ListenerKey, Submitted, errno};
 use crate::{Error, RawSocket};
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
@@ -39,9 +39,9 @@ impl Backend {
         let mut state = self.network.lock();
         let operation = id.operation();
         let Some(target) = Target::find(&mut state, number, operation) else {
-            return Submitted::Done(Err(Failure::Os(libc::EBADF)));
+            return Submitted::Done(Err(Failure::Os(errno::EBADF)));
         };
-        let doomed = (operation == Operation::Accept && state.exhausted).then_some(libc::EMFILE);
+        let doomed = (operation == Operation::Accept && state.exhausted).then_some(errno::EMFILE);
         let memory = memory(state.behaviour.window_bytes);
         let pending = Pending { target, memory, doomed, due: None, cancelled: false, stage: Stage::Waiting };
         let immediate = self.random.chance(state.behaviour.immediate_probability);

@@ -9,6 +9,7 @@
 //! operations end (`attempt.rs`).
 
 use super::state::{Kind, SocketId, State};
+use crate::sys::errno;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -86,7 +87,7 @@ impl Stream {
     }
 
     fn reset_error(&self) -> i32 {
-        if self.fin_received { libc::EPIPE } else { libc::ECONNRESET }
+        if self.fin_received { errno::EPIPE } else { errno::ECONNRESET }
     }
 }
 
@@ -134,7 +135,7 @@ impl State {
     /// Receives; `None` when there is nothing to receive yet.
     pub(super) fn receive(&mut self, id: SocketId, out: &mut [u8]) -> Option<Result<usize, i32>> {
         let Some(stream) = self.stream_mut(id) else {
-            return Some(Err(libc::ENOTCONN));
+            return Some(Err(errno::ENOTCONN));
         };
         if !stream.incoming.is_empty() {
             return Some(Ok(stream.take(out)));
@@ -195,8 +196,8 @@ impl State {
 
     fn take_send_error(&mut self, id: SocketId) -> i32 {
         match self.stream_mut(id) {
-            Some(stream) => stream.error.take().unwrap_or(libc::EPIPE),
-            None => libc::ENOTCONN,
+            Some(stream) => stream.error.take().unwrap_or(errno::EPIPE),
+            None => errno::ENOTCONN,
         }
     }
 

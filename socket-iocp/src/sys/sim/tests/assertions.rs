@@ -2,6 +2,7 @@
 
 use super::super::super::ListenerKey;
 use super::*;
+use crate::sys::errno;
 
 /// A socket with a recv pending and one with a send pending.
 fn busy() -> (Rig, [RawSocket; 2], [Peer; 2]) {
@@ -173,7 +174,7 @@ fn a_number_closed_behind_the_back_is_an_error_and_no_panic() {
     while ended < 2 {
         ended += rig.wait().len();
     }
-    assert!(matches!(rig.recv(key(0), reading), Submitted::Done(Err(Failure::Os(libc::EBADF)))));
+    assert!(matches!(rig.recv(key(0), reading), Submitted::Done(Err(Failure::Os(errno::EBADF)))));
     assert!(!rig.net().close(reading, CloseHow::Background, None));
     let mut rest = Vec::new();
     peers[0].read_to_end(&mut rest).expect("a graceful end, once the operation had ended");

@@ -1,9 +1,10 @@
 //! FIN, RST and close, with Linux's answers.
 
 use super::*;
+use crate::sys::errno;
 
-const ECONNRESET: Failure = Failure::Os(libc::ECONNRESET);
-const EPIPE: Failure = Failure::Os(libc::EPIPE);
+const ECONNRESET: Failure = Failure::Os(errno::ECONNRESET);
+const EPIPE: Failure = Failure::Os(errno::EPIPE);
 
 #[test]
 fn fin_follows_the_bytes_and_leaves_the_other_way_open() {
@@ -80,7 +81,7 @@ fn a_close_with_unread_bytes_resets_the_peer() {
     peer.write_all(b"never read").expect("room");
     rig.close(socket);
     let error = peer.read(&mut [0; 8]).expect_err("a reset");
-    assert_eq!(error.raw_os_error(), Some(libc::ECONNRESET));
+    assert_eq!(error.raw_os_error(), Some(errno::ECONNRESET));
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn a_close_by_reset_resets_the_peer() {
     let (socket, peer) = rig.pair();
     assert!(rig.net().close(socket, CloseHow::Reset, None));
     let error = peer.write(b"x").expect_err("a reset");
-    assert_eq!(error.raw_os_error(), Some(libc::ECONNRESET));
+    assert_eq!(error.raw_os_error(), Some(errno::ECONNRESET));
 }
 
 #[test]
@@ -153,14 +154,14 @@ fn errors_by_chance_end_the_connection() {
     let (socket, peer) = rig.pair();
     peer.write_all(b"hello").expect("room");
     assert!(matches!(rig.recv_to_end(key(0), socket), Err(Failure::Os(_))));
-    assert_eq!(peer.read(&mut [0; 1]).expect_err("a reset").raw_os_error(), Some(libc::ECONNRESET));
+    assert_eq!(peer.read(&mut [0; 1]).expect_err("a reset").raw_os_error(), Some(errno::ECONNRESET));
     rig.close(socket);
 
     let mut rig = Rig::new(1, Behaviour { send_error_probability: 1.0, ..Behaviour::calm() });
     let (socket, peer) = rig.pair();
     assert!(matches!(rig.send_to_end(key(0), socket, b"hello"), Err(Failure::Os(_))));
     let mut read = Vec::new();
-    assert_eq!(peer.read_to_end(&mut read).expect_err("a reset").raw_os_error(), Some(libc::ECONNRESET));
+    assert_eq!(peer.read_to_end(&mut read).expect_err("a reset").raw_os_error(), Some(errno::ECONNRESET));
     assert!(b"hello".starts_with(&read));
     rig.close(socket);
 }
@@ -170,9 +171,12 @@ fn an_injected_fault_meets_the_pending_operation() {
     let mut rig = Rig::new(1, Behaviour::calm());
     let (socket, _peer) = rig.pair();
     assert!(matches!(rig.recv(key(0), socket), Submitted::Pending));
-    rig.network.fail_next(Operation::Recv, libc::ETIMEDOUT);
+    rig.network.fail_next(Operation::Recv, errno::ETIMEDOUT);
     let completion = rig.wait_for_one();
-    assert!(matches!(completion, Completion::Recv { result: Err(Failure::Os(libc::ETIMEDOUT)), .. }), "{completion:?}");
+    assert!(
+        matches!(completion, Completion::Recv { result: Err(Failure::Os(errno::ETIMEDOUT)), .. }),
+        "{completion:?}"
+    );
     assert!(matches!(rig.recv(key(0), socket), Submitted::Pending), "one fault, one failure");
     assert_eq!(rig.cancel(key(0), socket, Direction::Recv), CancelOutcome::Requested);
     rig.wait();

@@ -74,7 +74,9 @@ impl Exchange {
             let rest = &end.outgoing[end.sent..];
             let (front, back) = rest.split_at(1 + end.sent % rest.len());
             let slices = [front, back].into_iter().filter(|slice| !slice.is_empty());
-            if let Submitted::Done(result) = self.rig.backend.send(&mut self.rig.io, end.key, end.socket, slices) {
+            if let Submitted::Done(result) =
+                self.rig.backend.send(&mut self.rig.io, memory(), end.key, end.socket, slices)
+            {
                 self.sent(index, result);
             }
         }

@@ -10,11 +10,13 @@ mod memory;
 mod readiness;
 mod waking;
 
-use super::super::{Backend, CancelOutcome, Completion, Config, Direction, Failure, Key, SocketIo, Submitted};
+use super::super::{
+    Backend, CancelOutcome, Completion, Config, Direction, Failure, Key, SocketIo, SocketMemory, Submitted,
+};
 use super::{Behaviour, Network, Operation, Peer, SimSocket};
 use crate::buffer::{BufferPool, ReadBuffer};
 use crate::sys::net::{CloseHow, Net};
-use crate::{BackendKind, RawSocket};
+use crate::{BackendKind, Options, RawSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,13 +30,19 @@ struct Rig {
     io: SocketIo,
 }
 
+/// What the simulation does not use.
+fn memory() -> &'static SocketMemory {
+    thread_local!(static UNUSED: &'static SocketMemory = Box::leak(Box::new(SocketMemory::new())));
+    UNUSED.with(|memory| *memory)
+}
+
 impl Rig {
     fn new(seed: u64, behaviour: Behaviour) -> Rig {
         Rig::on(&Network::with_behaviour(seed, behaviour))
     }
 
     fn on(network: &Arc<Network>) -> Rig {
-        let config = Config::new(true, &Net::Sim(network.clone()));
+        let config = Config::new(&Options::new(READ_BUFFER_SIZE).threads(0), &Net::Sim(network.clone()));
         let mut pool = BufferPool::new(READ_BUFFER_SIZE);
         let mut backend = Backend::new(BackendKind::Sim, &config, &mut pool).expect("a simulated backend");
         backend.start().expect("nothing is refused");
@@ -46,15 +54,15 @@ impl Rig {
     }
 
     fn recv(&mut self, key: Key, socket: RawSocket) -> Submitted<ReadBuffer> {
-        self.backend.recv(&mut self.io, key, socket, &mut self.pool)
+        self.backend.recv(&mut self.io, memory(), key, socket, &mut self.pool)
     }
 
     fn send(&mut self, key: Key, socket: RawSocket, bytes: &[u8]) -> Submitted<usize> {
-        self.backend.send(&mut self.io, key, socket, std::iter::once(bytes))
+        self.backend.send(&mut self.io, memory(), key, socket, std::iter::once(bytes))
     }
 
     fn cancel(&mut self, key: Key, socket: RawSocket, direction: Direction) -> CancelOutcome {
-        self.backend.cancel(&mut self.io, key, socket, direction)
+        self.backend.cancel(&mut self.io, memory(), key, socket, direction)
     }
 
     /// Looks once, without blocking, and takes what is there.
@@ -70,7 +78,7 @@ impl Rig {
     }
 
     fn drain(&mut self) -> Vec<Completion> {
-        std::iter::from_fn(|| self.backend.next(&mut self.pool)).collect()
+        std::iter::from_fn(|| self.backend.next(&mut self.pool, |_| None)).collect()
     }
 
     /// The one completion that a wait brings.

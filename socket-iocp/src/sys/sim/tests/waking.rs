@@ -1,6 +1,7 @@
 //! Wake-ups from other threads, doubled and stray ones.
 
 use super::*;
+use crate::sys::errno;
 
 fn woken(completions: &[Completion]) -> usize {
     completions.iter().filter(|completion| matches!(completion, Completion::Woken)).count()
@@ -50,9 +51,9 @@ fn a_stray_wake_may_come() {
 #[test]
 fn a_fault_of_the_wait_is_reported_once() {
     let mut rig = Rig::new(1, Behaviour::calm());
-    rig.network.fail_next(Operation::Wait, libc::ENOMEM);
+    rig.network.fail_next(Operation::Wait, errno::ENOMEM);
     let error = rig.backend.wait(None, &mut rig.pool).expect_err("the fault");
-    assert_eq!(error.os_error(), Some(libc::ENOMEM));
+    assert_eq!(error.os_error(), Some(errno::ENOMEM));
     assert!(rig.poll().is_empty());
 }
 

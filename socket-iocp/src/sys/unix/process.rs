@@ -12,8 +12,8 @@ extern "C" fn in_child() {
     FORKED.store(true, Ordering::Relaxed);
 }
 
-/// Has forks noticed from now on: see pthread_atfork(3).
-pub(crate) fn watch_forks() -> Result<(), Error> {
+/// What has to be done before the first port: has forks noticed from now on, see pthread_atfork(3).
+pub(crate) fn prepare() -> Result<(), Error> {
     static ANSWER: OnceLock<i32> = OnceLock::new();
     // SAFETY: `in_child` does nothing but store to an atomic, as a fork handler may.
     let refused = *ANSWER.get_or_init(|| unsafe { libc::pthread_atfork(None, None, Some(in_child)) });

@@ -1,6 +1,7 @@
 //! What an `errno` means to a program that does not care about the platform.
 
-use crate::ErrorCode;
+use crate::listener::AcceptFailure;
+use crate::{Error, ErrorCode};
 
 /// The portable code of an `errno`, as recv, send, accept, connect, shutdown, fcntl and the socket layers below them
 /// return it on Linux, macOS, the BSDs and illumos.
@@ -43,6 +44,15 @@ pub(crate) fn portable_code(errno: i32) -> ErrorCode {
         // The backends keep these to themselves: what was interrupted or would have blocked is submitted again.
         libc::EINTR | libc::EAGAIN => ErrorCode::Os,
         other => system_code(other),
+    }
+}
+
+/// Sorts the errors of accept(2). An unknown one pauses, so that it can neither end nor spin a listener.
+pub(crate) fn sort_accept_error(errno: i32) -> AcceptFailure {
+    match errno {
+        libc::ECONNABORTED | libc::EPROTO => AcceptFailure::Passing,
+        libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP => AcceptFailure::Fatal(Error::from_os(errno)),
+        _ => AcceptFailure::Shortage,
     }
 }
 
