@@ -116,6 +116,12 @@ impl Accepts {
         self.pending
     }
 
+    /// Accepts that may be under way at once without another allocation.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.chunks.len() * CHUNK
+    }
+
     /// Every entry there is.
     fn entries(&self) -> impl Iterator<Item = NonNull<Entry>> {
         // SAFETY: a chunk has so many entries.
