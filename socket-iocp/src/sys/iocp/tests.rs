@@ -1,13 +1,13 @@
 //! The backend alone, over loopback TCP. What a worker does between the calls is in [`Rig`].
 
-use super::super::net::Net;
+use super::super::net::{CloseHow, Net};
 use super::*;
 use crate::Options;
 use socket2::SockRef;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::windows::io::{AsRawSocket, OwnedSocket};
+use std::os::windows::io::{AsRawSocket, IntoRawSocket, OwnedSocket};
 
 mod accept;
 mod completions;
@@ -153,7 +153,7 @@ fn tcp() -> (TcpStream, TcpStream) {
 
 /// Ends a connection by reset.
 fn reset(stream: TcpStream) {
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("the option");
+    assert!(Net::Os.close(stream.into_raw_socket(), CloseHow::Reset, None));
 }
 
 /// Runs a test with success at once reported at once, and through the port.

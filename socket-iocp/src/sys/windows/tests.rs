@@ -82,14 +82,6 @@ fn a_stranger_is_not_closed() {
 }
 
 #[test]
-fn a_close_by_reset_resets() {
-    let (server, client) = tcp();
-    assert!(close(server.into_raw_socket(), CloseHow::Reset, None));
-    let error = (&client).read(&mut [0]).expect_err("a reset");
-    assert_eq!(Error::from_os(error.raw_os_error().expect("a code")).code(), ErrorCode::Reset);
-}
-
-#[test]
 fn both_codes_of_an_event_mean_the_same() {
     let pairs = [
         (windows::ERROR_NETNAME_DELETED, WinSock::WSAECONNRESET, ErrorCode::Reset),
