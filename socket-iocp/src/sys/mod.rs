@@ -107,6 +107,7 @@ pub(crate) enum CancelOutcome {
     /// It is over; no completion comes.
     Done,
     /// Its completion will come.
+    #[cfg_attr(not(any(target_os = "linux", windows)), allow(dead_code, reason = "readiness has nothing to cancel"))]
     Requested,
 }
 
@@ -141,6 +142,7 @@ pub(crate) struct Accepted {
 }
 
 /// What [`Backend::next`] takes.
+#[cfg_attr(not(any(target_os = "linux", windows)), allow(dead_code, reason = "readiness only tells of readiness"))]
 #[derive(Debug)]
 pub(crate) enum Completion {
     /// A recv has ended; no bytes are the peer's FIN.
@@ -277,7 +279,7 @@ macro_rules! each {
 
 impl Backend {
     /// Makes a backend of this kind, with every resource that can be refused.
-    #[cfg_attr(windows, allow(unused_variables, reason = "a ring of io_uring alone begins with buffers"))]
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "io_uring alone begins with buffers"))]
     pub(crate) fn new(kind: BackendKind, config: &Config, pool: &mut BufferPool) -> Result<Backend, Error> {
         match kind {
             #[cfg(target_os = "linux")]

@@ -150,7 +150,16 @@ fn echo_survives_harsh_seeds() {
 #[test]
 fn shortages_pass() {
     for seed in 0..100 {
-        run(seed, Behaviour { no_buffer_probability: 0.2, accept_error_probability: 0.5, ..Behaviour::harsh() }, false);
+        run(
+            seed,
+            Behaviour {
+                no_buffer_probability: 0.2,
+                shortage_probability: 0.2,
+                accept_error_probability: 0.5,
+                ..Behaviour::harsh()
+            },
+            false,
+        );
     }
 }
 
@@ -227,7 +236,12 @@ fn a_linger_limit_passes_in_virtual_time() {
 #[test]
 fn threads_serve_blocking_peers() {
     for seed in 0..20 {
-        let behaviour = Behaviour { no_buffer_probability: 0.02, accept_error_probability: 0.1, ..Behaviour::harsh() };
+        let behaviour = Behaviour {
+            no_buffer_probability: 0.02,
+            shortage_probability: 0.02,
+            accept_error_probability: 0.1,
+            ..Behaviour::harsh()
+        };
         let network = Network::with_behaviour(seed, behaviour);
         let port = Port::new(Echo::default(), Options::new(256).threads(3).sim(network.clone())).expect("a port");
         let listener = network.listen();

@@ -54,6 +54,7 @@ impl Attempt<'_> {
     fn verdict(&mut self) -> Verdict {
         let cancel_wins = self.random.chance(self.state.behaviour.cancel_beats_success_probability);
         let again = self.random.chance(self.state.behaviour.again_probability);
+        let short = self.random.chance(self.state.behaviour.shortage_probability);
         if let Some(errno) = self.pending.doomed {
             return Verdict::Fail(Failure::Os(errno));
         }
@@ -64,10 +65,11 @@ impl Attempt<'_> {
         if let Some(errno) = self.state.take_fault(self.id.operation()) {
             return Verdict::Fail(Failure::Os(errno));
         }
-        match (can_end, again) {
-            (false, _) => Verdict::Wait,
-            (true, true) => Verdict::Fail(Failure::Again),
-            (true, false) => Verdict::Work,
+        match can_end {
+            false => Verdict::Wait,
+            true if again => Verdict::Fail(Failure::Again),
+            true if short => Verdict::Fail(Failure::Shortage),
+            true => Verdict::Work,
         }
     }
 

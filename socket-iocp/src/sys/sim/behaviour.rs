@@ -1,7 +1,7 @@
 //! What the simulated network does to the operations, in probabilities.
 
 /// How a network behaves. Every probability is from 0 to 1; one that makes an operation start again (`again`, `ready`,
-/// `spurious_ready`, `no_buffer`) must be below 1, or the operation never ends.
+/// `spurious_ready`, `no_buffer`, `shortage`) must be below 1, or the operation never ends.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Behaviour {
     /// An operation that can end when it is submitted does so at once.
@@ -20,6 +20,8 @@ pub struct Behaviour {
     pub spurious_ready_probability: f64,
     /// A recv finds no read buffer.
     pub no_buffer_probability: f64,
+    /// The kernel has no memory for an operation that could end.
+    pub shortage_probability: f64,
     /// A recv fails and the connection with it.
     pub recv_error_probability: f64,
     /// A send fails and the connection with it.
@@ -54,6 +56,7 @@ impl Behaviour {
             ready_probability: 0.0,
             spurious_ready_probability: 0.0,
             no_buffer_probability: 0.0,
+            shortage_probability: 0.0,
             recv_error_probability: 0.0,
             send_error_probability: 0.0,
             accept_error_probability: 0.0,

@@ -106,7 +106,7 @@ impl Exchange {
                 end.received.extend_from_slice(&buffer);
                 end.finished = buffer.is_empty();
             }
-            Err(Failure::Again | Failure::NoBuffer) => {}
+            Err(Failure::Again | Failure::NoBuffer | Failure::Shortage) => {}
             Err(failure) => panic!("{failure:?}"),
         }
     }
@@ -120,7 +120,7 @@ impl Exchange {
                 assert!(bytes > 0, "a send moved nothing");
                 end.sent += bytes;
             }
-            Err(Failure::Again) => return,
+            Err(Failure::Again | Failure::Shortage) => return,
             Err(failure) => panic!("{failure:?}"),
         }
         if end.sent == end.outgoing.len() {
@@ -142,7 +142,7 @@ impl Exchange {
 }
 
 fn harsh() -> Behaviour {
-    Behaviour { no_buffer_probability: 0.1, window_bytes: 700, ..Behaviour::harsh() }
+    Behaviour { no_buffer_probability: 0.1, shortage_probability: 0.1, window_bytes: 700, ..Behaviour::harsh() }
 }
 
 fn trace(seed: u64) -> Vec<String> {
@@ -174,7 +174,9 @@ fn another_seed_runs_otherwise() {
 #[test]
 fn every_way_to_end_is_met() {
     let all: Vec<String> = (0..10).flat_map(trace).collect();
-    for part in ["Err(Again)", "Err(NoBuffer)", "woken", "true true", "send 0 Ok(1)", "recv 0 Ok(1)", "recv 1 Ok(0)"] {
+    let errors = ["Err(Again)", "Err(NoBuffer)", "recv 1 Err(Shortage)", "send 1 Err(Shortage)"];
+    let successes = ["woken", "true true", "send 0 Ok(1)", "recv 0 Ok(1)", "recv 1 Ok(0)"];
+    for part in errors.into_iter().chain(successes) {
         assert!(all.iter().any(|line| line.contains(part)), "{part} never came");
     }
 }
