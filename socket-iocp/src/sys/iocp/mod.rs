@@ -24,7 +24,7 @@ use crate::buffer::{BufferPool, ReadBuffer};
 use crate::{Error, ErrorCode, RawSocket};
 use std::fmt;
 use std::time::Duration;
-use windows_sys::Win32::Foundation::{ERROR_OPERATION_ABORTED, HANDLE};
+use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Networking::WinSock::{
     SOCKET, SOCKET_ERROR, WSA_IO_PENDING, WSABUF, WSAEWOULDBLOCK, WSAGetLastError, WSARecv, WSASend,
 };
@@ -338,10 +338,7 @@ pub(super) fn ready_flags(readable: bool) -> u8 {
 
 /// How an error is told to the worker.
 fn failure_of(error: i32) -> Failure {
-    const ABORTED: i32 = ERROR_OPERATION_ABORTED as i32;
     match error {
-        // Not cancelled by us. If its socket is gone, the next call says so.
-        ABORTED => Failure::Again,
         // Too many operations under way, as the documentation of WSARecv and WSASend has it.
         WSAEWOULDBLOCK => Failure::Shortage,
         error if super::windows::is_shortage(error) => Failure::Shortage,

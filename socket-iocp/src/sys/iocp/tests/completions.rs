@@ -6,6 +6,7 @@ use windows_sys::Win32::Foundation::{
     ERROR_CONNECTION_ABORTED, ERROR_HANDLES_CLOSED, ERROR_INVALID_PARAMETER, ERROR_NETNAME_DELETED, STATUS_CANCELLED,
     STATUS_CONNECTION_ABORTED, STATUS_CONNECTION_RESET, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
 };
+use windows_sys::Win32::Storage::FileSystem::SetFileCompletionNotificationModes;
 
 #[test]
 fn a_wake_up_ends_a_wait() {
@@ -34,6 +35,17 @@ fn a_socket_has_one_completion_port() {
         let error = waker.associate(connection.raw(), connection.key).expect_err("it has one");
         assert_eq!(error, Error::with_os(ErrorCode::Unsupported, ERROR_INVALID_PARAMETER as i32));
     }
+}
+
+/// The mode cannot be taken off again: were it not known, a send that succeeds at once would be waited for in vain.
+#[test]
+fn a_socket_that_skips_already_is_known() {
+    let mut rig = Rig::new(options().skip_on_success(false));
+    let (server, _client) = tcp();
+    // SAFETY: the call takes no memory.
+    assert_ne!(unsafe { SetFileCompletionNotificationModes(server.as_raw_socket() as HANDLE, 1) }, 0);
+    let mut connection = rig.add(server);
+    assert_eq!(rig.send_now(&mut connection, &[b"abc"]), Ok(3));
 }
 
 #[test]
