@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// The most accepts that one worker keeps pending for one listener, whatever its backlog.
 const MAX_PENDING_ACCEPTS: u32 = 1024;
+/// Accepts that fail in a row, each for the sake of its own connection, before a listener pauses: one that can take none
+/// at all must not spin.
+const MAX_PASSING_FAILURES: u32 = 64;
 /// The first and the longest pause after an accept for which descriptors or memory were short.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -270,11 +273,13 @@ pub(crate) struct Accepting<H: Handler> {
     /// By the worker's clock.
     paused_until: Option<Duration>,
     pause: Duration,
+    /// Accepts that have failed since the last connection or pause.
+    failures: u32,
 }
 
 impl<H: Handler> Accepting<H> {
     pub(crate) fn new(listener: Arc<Listener<H>>, key: ListenerKey) -> Accepting<H> {
-        Accepting { listener, key, pending: 0, cancelled: false, paused_until: None, pause: FIRST_PAUSE }
+        Accepting { listener, key, pending: 0, cancelled: false, paused_until: None, pause: FIRST_PAUSE, failures: 0 }
     }
 
     /// Whether another accept is to be started now. `one_is_enough`: the backend tells of a connection, it does not
@@ -301,6 +306,13 @@ impl<H: Handler> Accepting<H> {
     /// A connection was taken: shortages are over.
     pub(crate) fn succeeded(&mut self) {
         self.pause = FIRST_PAUSE;
+        self.failures = 0;
+    }
+
+    /// An accept failed with its connection; true if so many have that a pause is due.
+    pub(crate) fn failed_again(&mut self) -> bool {
+        self.failures += 1;
+        self.failures >= MAX_PASSING_FAILURES
     }
 
     /// Pauses, longer each time; true if it was not paused already.
@@ -308,6 +320,7 @@ impl<H: Handler> Accepting<H> {
         if self.paused_until.is_some() {
             return false;
         }
+        self.failures = 0;
         self.paused_until = Some(now + self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         true

@@ -456,7 +456,7 @@ impl<H: Handler> PortHandle<H> {
     pub fn remove_listener(&self, listener: ListenerHandle) -> Result<Socket, Error> {
         let core = self.find_core(listener)?;
         let net = &self.shared.net;
-        if net.identity(core.socket) != Ok(core.identity) {
+        if !net.is_still(core.socket, core.identity) {
             core.begin_end(ListenerEnd::Foreign, || {});
             return Err(ErrorCode::ForeignClose.into());
         }

@@ -59,7 +59,9 @@ mod windows;
 pub(crate) use iocp::SocketMemory;
 #[cfg(feature = "sim")]
 pub(crate) use platform::number_at;
-pub(crate) use platform::{INVALID_SOCKET, errno, hints_at_close, place_of, portable_code, process, sort_accept_error};
+pub(crate) use platform::{
+    INVALID_SOCKET, errno, hints_at_close, place_of, portable_code, process, sort_accept_error, was_given_up,
+};
 #[cfg(unix)]
 use unix as platform;
 #[cfg(windows)]
@@ -127,7 +129,7 @@ pub(crate) enum Failure {
     Again,
     /// No read buffer was to be had; nothing was read.
     NoBuffer,
-    /// The kernel had no memory for it; nothing was moved. Submit it again after a pause.
+    /// The kernel had no memory for it, or gave it up by itself; nothing was moved. Submit it again after a pause.
     Shortage,
     /// Cancelled as asked; nothing was moved.
     Cancelled,
@@ -444,6 +446,7 @@ pub(crate) const MAX_GATHER: usize = 64;
 
 /// Tells whether a backend can be had on this machine, by making one and dropping it.
 pub(crate) fn probe(kind: BackendKind) -> Result<(), Error> {
+    process::prepare()?;
     let config = Config::new(&Options::new(4096), &net::Net::Os);
     let mut pool = BufferPool::new(4096);
     Backend::new(kind, &config, &mut pool).map(drop)

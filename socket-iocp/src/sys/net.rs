@@ -61,6 +61,15 @@ impl Net {
         each!(self, identity(socket))
     }
 
+    /// Whether a number is still the socket's that had this identity.
+    pub(crate) fn is_still(&self, socket: RawSocket, expected: Identity) -> bool {
+        match self {
+            Net::Os => platform::is_still(socket, expected),
+            #[cfg(feature = "sim")]
+            Net::Sim(network) => network.identity(socket) == Ok(expected),
+        }
+    }
+
     /// Whether an internet connection of which neither end was closed in order is over, as far as the system tells.
     pub(crate) fn was_reset(&self, socket: RawSocket) -> bool {
         match self {

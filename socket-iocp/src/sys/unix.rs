@@ -35,6 +35,11 @@ pub(crate) fn hints_at_close(os: i32) -> bool {
     matches!(os, libc::EBADF | libc::ENOTSOCK)
 }
 
+/// Whether the system has given an operation up that nobody here has cancelled, the socket being as it was.
+pub(crate) fn was_given_up(_: i32) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +73,10 @@ pub(super) fn identity(socket: RawSocket) -> Result<Identity, Error> {
     // numbers sockets in 32 bits, so two of them never fold to one.
     let spread = device.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ inode;
     Ok(Identity((spread ^ spread >> 32) as u32))
+}
+
+pub(super) fn is_still(socket: RawSocket, expected: Identity) -> bool {
+    identity(socket) == Ok(expected)
 }
 
 /// Whether a TCP connection is over although nobody here has ended it: see `tcpi_state` in tcp(7).
@@ -117,7 +126,7 @@ pub(super) fn shutdown_send(socket: RawSocket) {
 }
 
 pub(super) fn close(socket: RawSocket, how: CloseHow, expected: Option<Identity>) -> bool {
-    if expected.is_some_and(|expected| identity(socket) != Ok(expected)) {
+    if expected.is_some_and(|expected| !is_still(socket, expected)) {
         return false;
     }
     let linger = match how {

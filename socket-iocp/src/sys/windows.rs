@@ -2,7 +2,7 @@
 
 use super::net::{CloseHow, DuplicateListener, Identity, unnamed};
 use crate::{Error, ErrorCode, RawSocket};
-use socket2::{SockAddr, SockRef, Socket, Type};
+use socket2::{SockAddr, SockRef, Socket};
 use std::io;
 use std::net::Shutdown;
 use std::os::windows::io::{BorrowedSocket, FromRawSocket, IntoRawSocket, OwnedSocket};
@@ -15,7 +15,7 @@ mod error;
 pub(crate) mod process;
 
 pub(super) use error::is_shortage;
-pub(crate) use error::{hints_at_close, portable_code, sort_accept_error};
+pub(crate) use error::{hints_at_close, portable_code, sort_accept_error, was_given_up};
 
 #[cfg(test)]
 mod tests;
@@ -66,6 +66,15 @@ pub(super) fn identity(socket: RawSocket) -> Result<Identity, Error> {
     Ok(Identity((hash ^ hash >> 32) as u32))
 }
 
+/// A system that does not tell the address of a socket that is open says nothing of whose it is: it is still ours.
+pub(super) fn is_still(socket: RawSocket, expected: Identity) -> bool {
+    match identity(socket) {
+        Ok(found) => found == expected,
+        // No socket; or one without an address, which ours has.
+        Err(error) => !matches!(error.os_error(), Some(WinSock::WSAENOTSOCK | WinSock::WSAEINVAL)),
+    }
+}
+
 /// The completion of the operation that meets a reset says so.
 pub(super) fn was_reset(_: RawSocket) -> bool {
     false
@@ -93,7 +102,7 @@ pub(super) fn shutdown_send(socket: RawSocket) {
 }
 
 pub(super) fn close(socket: RawSocket, how: CloseHow, expected: Option<Identity>) -> bool {
-    if expected.is_some_and(|expected| identity(socket) != Ok(expected)) {
+    if expected.is_some_and(|expected| !is_still(socket, expected)) {
         return false;
     }
     let linger = match how {
@@ -121,14 +130,24 @@ pub(super) fn adopt(socket: RawSocket) -> crate::Socket {
     crate::Socket::from(unsafe { OwnedSocket::from_raw_socket(socket) })
 }
 
-/// Tells a listening stream socket from any other stream socket; an error for what is no stream socket.
+/// Tells a listening stream socket from any other stream socket; an error for what is no stream socket, and for one whose
+/// provider makes no handles of the file system's: its operations could not be cancelled.
 fn is_listening_stream(socket: RawSocket) -> Result<bool, Error> {
-    let kind = on_socket(socket, Socket::r#type).map_err(|error| match error.code() {
+    if place_of(socket).is_none() {
+        return Err(Error::with_os(ErrorCode::BadSocket, WinSock::WSAENOTSOCK));
+    }
+    let mut info = WinSock::WSAPROTOCOL_INFOW::default();
+    // SAFETY: the option is a WSAPROTOCOL_INFOW, which is made of numbers.
+    let asked = unsafe { get_option(socket, WinSock::SO_PROTOCOL_INFOW, &mut info) };
+    asked.map_err(|error| match error.code() {
         ErrorCode::NotSocket if !is_open(socket) => Error::with_os(ErrorCode::BadSocket, WinSock::WSAENOTSOCK),
         _ => error,
     })?;
-    if kind != Type::STREAM {
+    if info.iSocketType != WinSock::SOCK_STREAM {
         return Err(ErrorCode::NotStream.into());
+    }
+    if info.dwServiceFlags1 & WinSock::XP1_IFS_HANDLES == 0 {
+        return Err(ErrorCode::Unsupported.into());
     }
     let mut listening = 0i32;
     // SAFETY: the option is a BOOL.

@@ -146,7 +146,13 @@ impl<H: Handler> Worker<H> {
             Err(failure) => {
                 self.counters().accept_errors.add(u64::from(failure != Failure::Cancelled));
                 match sort_failure(failure) {
-                    AcceptFailure::Passing => {}
+                    AcceptFailure::Passing => {
+                        let mut too_many = false;
+                        self.with_accepting(key, |accepting| too_many = accepting.failed_again());
+                        if too_many {
+                            self.pause(key);
+                        }
+                    }
                     AcceptFailure::Shortage => self.pause(key),
                     AcceptFailure::Fatal(error) => {
                         listener.core.begin_end(ListenerEnd::Failed(error), || {});
@@ -279,7 +285,7 @@ impl<H: Handler> Worker<H> {
         self.counters().panics.add(u64::from(told.is_err()));
         let closes = matches!(end, ListenerEnd::Deleted | ListenerEnd::Failed(_));
         let ours = closes && SocketTable::leave(core.socket, Entry::Listener(core.id));
-        if ours && shared.net.identity(core.socket) == Ok(core.identity) {
+        if ours && shared.net.is_still(core.socket, core.identity) {
             shared.net.close_listener(core.socket);
         }
         shared.forget_listener(core.id);

@@ -22,7 +22,7 @@ impl<H: Handler> Worker<H> {
         let net = &self.shared().net;
         let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
         if close == Close::HandBack {
-            if SocketTable::leave(raw, entry) && net.identity(raw) == Ok(identity) {
+            if SocketTable::leave(raw, entry) && net.is_still(raw, identity) {
                 self.backend.borrow_mut().forget(&mut local.machine.borrow_mut().io, raw);
                 socket = Some(net.adopt(raw));
             } else {

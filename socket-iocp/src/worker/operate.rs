@@ -5,7 +5,7 @@ use crate::handle::Slot;
 use crate::handler::Handler;
 use crate::socket::{Close, Step};
 use crate::sys::net::Identity;
-use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, Submitted, errno, hints_at_close};
+use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, Submitted, errno, hints_at_close, was_given_up};
 use crate::{ErrorCode, ReadBuffer};
 use std::sync::atomic::Ordering;
 
@@ -61,7 +61,7 @@ impl<H: Handler> Worker<H> {
 
     fn is_still_ours(&self, slot: &'static Slot<H>) -> bool {
         let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
-        self.shared().net.identity(self.local(slot).info.raw) == Ok(identity)
+        self.shared().net.is_still(self.local(slot).info.raw, identity)
     }
 
     fn start_send(&self, slot: &'static Slot<H>) {
@@ -129,9 +129,8 @@ impl<H: Handler> Worker<H> {
 
     /// Tells the state machine. Returns why the recv failed, if it did.
     fn recv_ended(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> Option<Failure> {
-        let result = self.unmask_reset(slot, result);
+        let result = self.unmask_reset(slot, result).map_err(|failure| self.judge(slot, failure));
         let failure = result.as_ref().err().copied();
-        self.note_foreign_close(slot, failure);
         self.local(slot).machine.borrow_mut().recv_ended(result);
         if matches!(failure, Some(Failure::Os(_))) {
             self.seal(slot);
@@ -157,8 +156,8 @@ impl<H: Handler> Worker<H> {
     }
 
     fn send_ended(&self, slot: &'static Slot<H>, result: Result<usize, Failure>) {
+        let result = result.map_err(|failure| self.judge(slot, failure));
         let failure = result.as_ref().err().copied();
-        self.note_foreign_close(slot, failure);
         self.local(slot).machine.borrow_mut().send_ended(result);
         self.count_shortage(failure);
         match failure {
@@ -168,13 +167,21 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// The number may be no socket any more, or another: only the caller can have closed it.
-    fn note_foreign_close(&self, slot: &'static Slot<H>, failure: Option<Failure>) {
-        if let Some(Failure::Os(os)) = failure
-            && hints_at_close(os)
-            && !self.is_still_ours(slot)
-        {
-            self.local(slot).machine.borrow_mut().end_foreign();
+    /// What a failure means. The number may be no socket any more, or another's: only the caller can have closed it. If it
+    /// is ours still, an operation that the system has given up by itself is tried again.
+    fn judge(&self, slot: &'static Slot<H>, failure: Failure) -> Failure {
+        match failure {
+            Failure::Os(os) if hints_at_close(os) => {
+                if !self.is_still_ours(slot) {
+                    self.local(slot).machine.borrow_mut().end_foreign();
+                    failure
+                } else if was_given_up(os) {
+                    Failure::Shortage
+                } else {
+                    failure
+                }
+            }
+            other => other,
         }
     }
 

@@ -3,12 +3,11 @@
 use super::failure_of;
 use super::listener::{ADDRESS_BYTES, Listener};
 use super::memory::{State, result_of};
-use crate::sys::{Accepted, Failure, ListenerKey};
+use crate::sys::{Accepted, Failure, ListenerKey, Submitted};
 use std::alloc::{self, Layout};
 use std::os::windows::io::OwnedSocket;
 use std::ptr::NonNull;
 use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS};
-use windows_sys::Win32::Networking::WinSock::WSA_IO_PENDING;
 use windows_sys::Win32::System::IO::{CancelIoEx, OVERLAPPED};
 
 /// Entries are allocated so many at a time.
@@ -43,19 +42,25 @@ fn layout() -> Layout {
 }
 
 impl Accepts {
-    /// Starts an accept on this listener: its completion will come to the port.
-    pub(super) fn start(&mut self, listener: &Listener) -> Result<(), Failure> {
-        let entry = self.take_free().ok_or(Failure::Shortage)?;
+    /// Starts an accept on this listener.
+    pub(super) fn start(&mut self, listener: &Listener) -> Submitted<Accepted> {
+        let Some(entry) = self.take_free() else { return Submitted::Done(Err(Failure::Shortage)) };
         let outcome = listener.new_socket().and_then(|socket| {
             // SAFETY: the entry was free: it is ours alone.
             let Entry { overlapped, addresses, .. } = unsafe { &mut *entry.as_ptr() };
             *overlapped = OVERLAPPED::default();
             // SAFETY: both are the kernel's from here to the completion: the entry is not used before, and its chunk is
             // not freed while one is.
-            unsafe { listener.accept_ex(&socket, addresses.as_mut_ptr(), overlapped) }.map(|()| socket)
+            unsafe { listener.accept_ex(&socket, addresses.as_mut_ptr(), overlapped) }.map(|pends| (pends, socket))
         });
         match outcome {
-            Ok(socket) => {
+            Ok((false, socket)) => {
+                // SAFETY: it is done, and no completion comes: the entry is ours.
+                let result = listener.finish(socket, unsafe { &mut (*entry.as_ptr()).addresses });
+                self.free.push(entry);
+                Submitted::Done(result)
+            }
+            Ok((true, socket)) => {
                 // SAFETY: these parts of the entry are ours; the reference covers none of the kernel's.
                 unsafe {
                     (&raw mut (*entry.as_ptr()).state).write(State::Pending);
@@ -63,11 +68,11 @@ impl Accepts {
                     (&raw mut (*entry.as_ptr()).socket).write(Some(socket));
                 }
                 self.pending += 1;
-                Ok(())
+                Submitted::Pending
             }
             Err(error) => {
                 self.free.push(entry);
-                Err(failure_of(error.os_error().unwrap_or(WSA_IO_PENDING)))
+                Submitted::Done(Err(error.os_error().map_or(Failure::Shortage, failure_of)))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A listener's provider: its functions, and sockets made like the listener's.
 
+use super::port::skips_on_success;
 use crate::sys::windows::{check, get_option, last_error};
 use crate::sys::{Accepted, Failure, ListenerKey};
 use crate::{Error, ErrorCode, RawSocket};
@@ -31,6 +32,8 @@ pub(super) struct Listener {
     family: i32,
     kind: i32,
     protocol: i32,
+    /// Somebody has set the mode in which success at once sends no completion, which cannot be taken off again.
+    skips: bool,
     accept_ex: LPFN_ACCEPTEX,
     addresses_of: LPFN_GETACCEPTEXSOCKADDRS,
 }
@@ -47,6 +50,7 @@ impl Listener {
             family: info.iAddressFamily,
             kind: info.iSocketType,
             protocol: info.iProtocol,
+            skips: skips_on_success(socket),
             // SAFETY: the types are those that the documentation gives to these two.
             accept_ex: unsafe { extension(socket, WSAID_ACCEPTEX) }?,
             // SAFETY: as above.
@@ -70,7 +74,7 @@ impl Listener {
         Ok(unsafe { OwnedSocket::from_raw_socket(socket as RawSocket) })
     }
 
-    /// Starts an accept. Its completion comes to the port, also if it is done at once.
+    /// Starts an accept. True: its completion will come to the port. False: it is done, and none comes.
     ///
     /// # Safety
     /// `addresses` has room for two addresses of [`ADDRESS_BYTES`]. It and `overlapped` are the kernel's until the
@@ -80,7 +84,7 @@ impl Listener {
         into: &OwnedSocket,
         addresses: *mut u8,
         overlapped: *mut OVERLAPPED,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let accept_ex = self.accept_ex.ok_or(ErrorCode::Unsupported)?;
         let (listener, into) = (self.socket as SOCKET, into.as_raw_socket() as SOCKET);
         let (room, mut received) = (ADDRESS_BYTES as u32, 0);
@@ -88,10 +92,10 @@ impl Listener {
         // SAFETY: the caller's promise.
         let done = unsafe { accept_ex(listener, into, addresses.cast(), 0, room, room, &mut received, overlapped) };
         if done != 0 {
-            return Ok(());
+            return Ok(!self.skips);
         }
         let error = last_error();
-        if error.os_error() == Some(ERROR_IO_PENDING as i32) { Ok(()) } else { Err(error) }
+        if error.os_error() == Some(ERROR_IO_PENDING as i32) { Ok(true) } else { Err(error) }
     }
 
     /// Makes an accepted socket a connection's like any other, and reads the peer's address.

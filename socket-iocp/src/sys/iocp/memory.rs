@@ -4,7 +4,7 @@ use crate::buffer::Block;
 use crate::sys::{Direction, Failure};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
-use windows_sys::Win32::Foundation::{NTSTATUS, RtlNtStatusToDosError, STATUS_CANCELLED};
+use windows_sys::Win32::Foundation::{NTSTATUS, RtlNtStatusToDosError};
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 /// How far an operation is.
@@ -125,10 +125,6 @@ pub(super) fn result_of(status: NTSTATUS, bytes: u32, state: State) -> Result<us
     if state == State::Cancelling {
         return Err(Failure::Cancelled);
     }
-    Err(match status {
-        // Not by us: as when a socket is closed behind our back. Then the next call says so.
-        STATUS_CANCELLED => Failure::Again,
-        // SAFETY: the function takes any number.
-        _ => super::failure_of(unsafe { RtlNtStatusToDosError(status) } as i32),
-    })
+    // SAFETY: the function takes any number.
+    Err(super::failure_of(unsafe { RtlNtStatusToDosError(status) } as i32))
 }

@@ -16,8 +16,8 @@
 //!   handle, and the handle may have become a stranger's.
 //!
 //! # Threads
-//! Operations on a socket that is tied to a port are not cancelled when the thread that started them ends, see
-//! [CancelIo](https://learn.microsoft.com/windows/win32/fileio/cancelio): so a driven port may be run by changing threads.
+//! A driven port may be run by changing threads. Should the system cancel what a thread had started when that thread ends
+//! (it does not for a socket that is tied to a port), the worker finds the socket as it was and starts it again.
 
 use super::{Accepted, CancelOutcome, Completion, Config, Direction, Failure, Key, ListenerKey, SocketIo, Submitted};
 use crate::buffer::{BufferPool, ReadBuffer};
@@ -120,8 +120,10 @@ impl Backend {
         let readable = io.flags & flags::READABLE != 0;
         io.flags &= !flags::READABLE;
         if self.idle_reads && !readable {
-            // SAFETY: a buffer of no bytes.
-            match unsafe { start_recv(*io, memory, socket, std::ptr::null_mut(), 0) } {
+            // An address all the same: not every provider takes none.
+            static NOTHING: u8 = 0;
+            // SAFETY: a buffer of no bytes, which is never written to.
+            match unsafe { start_recv(*io, memory, socket, (&raw const NOTHING).cast_mut(), 0) } {
                 Started::Done(_) => {}
                 Started::Pending => {
                     memory.started(Direction::Recv, None);
@@ -210,10 +212,7 @@ impl Backend {
         let Some(listener) = self.listeners.iter().find(|entry| entry.key == listener) else {
             return Submitted::Done(Err(Failure::Cancelled));
         };
-        match self.accepts.start(listener) {
-            Ok(()) => Submitted::Pending,
-            Err(failure) => Submitted::Done(Err(failure)),
-        }
+        self.accepts.start(listener)
     }
 
     pub(crate) fn cancel_accepts(&mut self, listener: ListenerKey, _: RawSocket) -> CancelOutcome {

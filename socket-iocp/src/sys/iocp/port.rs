@@ -118,7 +118,8 @@ impl Waker {
 
     /// Waits for completions, as many as fit. `Ok(0)`: the time has passed.
     pub(super) fn wait(&self, entries: &mut [OVERLAPPED_ENTRY], timeout: Option<Duration>) -> Result<usize, Error> {
-        // Rounded up: a wait must not end before its time.
+        // Rounded up. The system may end a wait before its time all the same, by a tick of its clock: the worker looks at
+        // its own clock.
         let timeout_ms = timeout.map_or(u32::MAX, |timeout| timeout.as_nanos().div_ceil(1_000_000) as u32);
         let mut found = 0;
         // SAFETY: the port is open, and the call writes at most so many entries.
@@ -146,7 +147,7 @@ fn set_skip_on_success(socket: RawSocket) -> bool {
 }
 
 /// Whether somebody has set the mode before: it cannot be taken off again. A socket that was in a port may have it.
-fn skips_on_success(socket: RawSocket) -> bool {
+pub(super) fn skips_on_success(socket: RawSocket) -> bool {
     let mut status = IO_STATUS_BLOCK::default();
     let mut modes = 0u32;
     // SAFETY: the information of this class is one u32 of flags, for which there is room; the file is not written to.

@@ -63,8 +63,10 @@ fn windows_code(code: windows::WIN32_ERROR) -> ErrorCode {
             ErrorCode::Reset
         }
         // The system's own side gave the connection up.
-        windows::ERROR_CONNECTION_ABORTED | windows::ERROR_GRACEFUL_DISCONNECT => ErrorCode::ConnectionAborted,
-        windows::ERROR_BROKEN_PIPE | windows::ERROR_NO_DATA => ErrorCode::BrokenPipe,
+        windows::ERROR_CONNECTION_ABORTED | windows::ERROR_REQUEST_ABORTED => ErrorCode::ConnectionAborted,
+        windows::ERROR_BROKEN_PIPE | windows::ERROR_NO_DATA | windows::ERROR_GRACEFUL_DISCONNECT => {
+            ErrorCode::BrokenPipe
+        }
         windows::ERROR_PIPE_NOT_CONNECTED | windows::ERROR_CONNECTION_INVALID | windows::ERROR_NOT_CONNECTED => {
             ErrorCode::NotConnected
         }
@@ -74,7 +76,8 @@ fn windows_code(code: windows::WIN32_ERROR) -> ErrorCode {
         windows::ERROR_NETWORK_UNREACHABLE
         | windows::ERROR_HOST_UNREACHABLE
         | windows::ERROR_HOST_DOWN
-        | windows::ERROR_BAD_NET_NAME => ErrorCode::Unreachable,
+        | windows::ERROR_BAD_NET_NAME
+        | windows::ERROR_BAD_NETPATH => ErrorCode::Unreachable,
         windows::ERROR_PROTOCOL_UNREACHABLE => ErrorCode::Unreachable,
         windows::ERROR_OPERATION_ABORTED | windows::ERROR_CANCELLED | windows::ERROR_HANDLES_CLOSED => {
             ErrorCode::Cancelled
@@ -94,7 +97,7 @@ fn windows_code(code: windows::WIN32_ERROR) -> ErrorCode {
 /// Whether the system was short of memory, in one of the many ways in which it can be: an operation that failed so may
 /// succeed later.
 pub(crate) fn is_shortage(code: i32) -> bool {
-    const SHORTAGES: [windows::WIN32_ERROR; 9] = [
+    const SHORTAGES: [windows::WIN32_ERROR; 11] = [
         windows::ERROR_NOT_ENOUGH_MEMORY,
         windows::ERROR_OUTOFMEMORY,
         windows::ERROR_NO_SYSTEM_RESOURCES,
@@ -104,6 +107,9 @@ pub(crate) fn is_shortage(code: i32) -> bool {
         windows::ERROR_PAGEFILE_QUOTA,
         windows::ERROR_COMMITMENT_LIMIT,
         windows::ERROR_NOT_ENOUGH_QUOTA,
+        // Of the peer, or of the number of operations under way.
+        windows::ERROR_REM_NOT_LIST,
+        windows::ERROR_TOO_MANY_CMDS,
     ];
     code == winsock::WSAENOBUFS || u32::try_from(code).is_ok_and(|code| SHORTAGES.contains(&code))
 }
@@ -118,8 +124,15 @@ pub(crate) fn hints_at_close(code: i32) -> bool {
         windows::ERROR_OPERATION_ABORTED,
         windows::ERROR_CONNECTION_ABORTED,
     ];
+    // The last two: a number that a new socket has by now, which is not connected.
     matches!(code, winsock::WSAENOTSOCK | winsock::WSAECONNABORTED | winsock::WSAECONNRESET)
+        || matches!(code, winsock::WSAENOTCONN | winsock::WSAEINVAL)
         || u32::try_from(code).is_ok_and(|code| HINTS.contains(&code))
+}
+
+/// Whether the system has given an operation up that nobody here has cancelled, the socket being as it was.
+pub(crate) fn was_given_up(code: i32) -> bool {
+    code == windows::ERROR_OPERATION_ABORTED as i32
 }
 
 /// Sorts the errors of accepts. An unknown one pauses, so that it can neither end nor spin a listener.

@@ -1,6 +1,7 @@
 //! Every kind of handle that a program can hand in by mistake, and what the codes of errors mean.
 
 use super::*;
+use socket2::Type;
 use std::fs::File;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream, UdpSocket};

