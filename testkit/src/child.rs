@@ -1,6 +1,7 @@
 //! Tests that need a process of their own: the test's binary runs one of its tests again, with other surroundings.
 
 use std::env;
+use std::ffi::OsString;
 use std::process::{Command, Output};
 
 /// Set in a child, to the name of what it is to do.
@@ -14,9 +15,19 @@ pub fn child_role() -> Option<String> {
 /// A command that runs the test of this full name in a child with this role. The environment is the caller's, without the
 /// library's own variables.
 pub fn child(test: &str, role: &str) -> Command {
-    let mut command = Command::new(env::current_exe().expect("the test's binary"));
+    let mut command = this_program();
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(ROLE, role);
     command.env_remove("SOCKET_IOCP_BACKEND").env_remove("SOCKET_IOCP_THREADS");
+    command
+}
+
+/// The test's binary. Where the system cannot run it, `SOCKET_IOCP_TEST_RUNNER` names what can, an emulator with its arguments.
+fn this_program() -> Command {
+    let program = env::current_exe().expect("the test's binary");
+    let runner = env::var("SOCKET_IOCP_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace().map(OsString::from).chain([program.into_os_string()]);
+    let mut command = Command::new(words.next().expect("at least the program"));
+    command.args(words);
     command
 }
 

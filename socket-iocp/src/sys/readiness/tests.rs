@@ -6,6 +6,7 @@ use crate::Options;
 use crate::sys::MAX_GATHER;
 use std::collections::HashMap;
 use std::env;
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -149,7 +150,12 @@ fn in_child(module: &str, test: &str, body: fn()) {
         return body();
     }
     let (_, module) = module.split_once("::").expect("a module of this crate");
-    let output = Command::new(env::current_exe().expect("this program"))
+    // Where the system cannot run this program, the variable names what can: an emulator with its arguments.
+    let program = env::current_exe().expect("this program").into_os_string();
+    let runner = env::var("SOCKET_IOCP_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace().map(OsString::from).chain([program]);
+    let output = Command::new(words.next().expect("at least the program"))
+        .args(words)
         .args(["--exact", "--nocapture", &format!("{module}::{test}")])
         .env(CHILD, "1")
         .output()
