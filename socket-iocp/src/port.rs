@@ -168,6 +168,7 @@ impl<H: Handler> PortHandle<H> {
         let listener = Arc::new(Listener::new(core.clone(), state, workers, pinned));
         if let Err(error) = shared.enlist(listener.clone()) {
             SocketTable::leave(core.socket, Entry::Listener(core.id));
+            self.dissociate(&core);
             self.restore_blocking(&core);
             shared.net.close_listener(core.own);
             let state = Arc::into_inner(listener).expect("nobody else has seen it").state;
@@ -181,6 +182,10 @@ impl<H: Handler> PortHandle<H> {
         let shared = self.enter()?;
         if backlog == 0 {
             return Err(ErrorCode::InvalidArgument.into());
+        }
+        // Before anything is done to the socket that not every system can undo.
+        if shared.is_closing() {
+            return Err(ErrorCode::Closed.into());
         }
         let raw = self.own_kind(socket)?;
         shared.net.check_listening(raw)?;
@@ -215,7 +220,15 @@ impl<H: Handler> PortHandle<H> {
             let associated = self.shared.workers[worker].mailbox.associate_listener(core.own);
             associated.map_err(|error| self.why_not_associated(core.socket, core.identity.0, error))?;
         }
-        self.enter_table(core.socket, core.identity.0, Entry::Listener(core.id))
+        let entered = self.enter_table(core.socket, core.identity.0, Entry::Listener(core.id));
+        entered.inspect_err(|_| self.dissociate(core))
+    }
+
+    /// Unties a listener from its worker that was not added after all.
+    fn dissociate(&self, core: &ListenerCore) {
+        if let Some(worker) = self.shared.worker_of_listener(core.id) {
+            self.shared.workers[worker].mailbox.dissociate(core.own);
+        }
     }
 
     /// A completion port takes a socket once. One that stands in the table is in a port of this library; any other has a
@@ -293,7 +306,8 @@ impl<H: Handler> PortHandle<H> {
             let handle = slot.promise(identity.0);
             let associated = target.mailbox.associate(raw, handle);
             let io = associated.map_err(|error| self.why_not_associated(raw, identity.0, error))?;
-            self.enter_table(raw, identity.0, Entry::Socket(handle))?;
+            let entered = self.enter_table(raw, identity.0, Entry::Socket(handle));
+            entered.inspect_err(|_| target.mailbox.dissociate(raw))?;
             Ok((slot, io))
         });
         let (slot, io) = match entered {

@@ -66,6 +66,11 @@ impl Mailbox {
         self.waker.associate_listener(socket)
     }
 
+    /// Unties it again, as [`Waker::dissociate`] does.
+    pub(crate) fn dissociate(&self, socket: RawSocket) {
+        self.waker.dissociate(socket);
+    }
+
     fn wake(&self) {
         self.wakeups.fetch_add(1, Ordering::Relaxed);
         self.waker.wake();

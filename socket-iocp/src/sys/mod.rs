@@ -235,6 +235,17 @@ impl Waker {
         }
     }
 
+    /// Unties a socket again that was not added after all, where the system can.
+    #[cfg_attr(not(windows), allow(unused_variables, reason = "a completion port alone has to be told"))]
+    pub(crate) fn dissociate(&self, socket: RawSocket) {
+        match self {
+            #[cfg(windows)]
+            Waker::Iocp(_) => iocp::dissociate(socket),
+            #[cfg(any(unix, feature = "sim"))]
+            _ => {}
+        }
+    }
+
     /// Ties a listener's own socket to the worker's backend; as [`associate`](Waker::associate).
     #[cfg_attr(not(windows), allow(unused_variables, reason = "a completion port alone has to be told"))]
     pub(crate) fn associate_listener(&self, socket: RawSocket) -> Result<(), Error> {

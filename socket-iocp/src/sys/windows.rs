@@ -75,9 +75,10 @@ pub(super) fn is_still(socket: RawSocket, expected: Identity) -> bool {
     }
 }
 
-/// The completion of the operation that meets a reset says so.
-pub(super) fn was_reset(_: RawSocket) -> bool {
-    false
+/// Windows tells a reset to the operation that meets it. Wine answers a recv that comes after it like a FIN, and then knows
+/// no peer any more; as long as our own FIN has not gone, nothing else makes it forget one.
+pub(super) fn was_reset(socket: RawSocket) -> bool {
+    on_socket(socket, Socket::peer_addr).is_err_and(|error| error.code() == ErrorCode::NotConnected)
 }
 
 pub(super) fn local_address(socket: RawSocket) -> SockAddr {

@@ -43,6 +43,7 @@ use gather::Gather;
 use listener::Listener;
 pub(crate) use memory::SocketMemory;
 pub(crate) use port::Waker;
+pub(super) use port::dissociate;
 use port::{Source, flags};
 
 /// Completions taken by one call: many enough that the call is cheap, few enough that new work from other threads is
@@ -199,7 +200,7 @@ impl Backend {
 
     /// Takes the socket off the port, where the system can.
     pub(crate) fn forget(&mut self, _: &mut SocketIo, socket: RawSocket) {
-        port::disassociate(socket);
+        port::dissociate(socket);
     }
 
     pub(crate) fn add_listener(&mut self, listener: ListenerKey, socket: RawSocket) -> Result<(), Error> {
@@ -226,7 +227,7 @@ impl Backend {
     }
 
     pub(crate) fn remove_listener(&mut self, listener: ListenerKey, socket: RawSocket) {
-        port::disassociate(socket);
+        port::dissociate(socket);
         self.listeners.retain(|entry| entry.key != listener);
     }
 

@@ -164,7 +164,7 @@ pub(super) fn skips_on_success(socket: RawSocket) -> bool {
 }
 
 /// Takes a socket off its completion port, if the system can (Windows 8.1 and later): it can then be added to another.
-pub(super) fn disassociate(socket: RawSocket) {
+pub(in crate::sys) fn dissociate(socket: RawSocket) {
     let none = FILE_COMPLETION_INFORMATION { Port: ptr::null_mut(), Key: ptr::null_mut() };
     let mut status = IO_STATUS_BLOCK::default();
     // SAFETY: the information of this class is as given, borrowed for the call.
