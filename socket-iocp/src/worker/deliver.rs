@@ -103,7 +103,8 @@ impl<H: Handler> Worker<H> {
         let Companion::Listener(listener) = local.companion.replace(Companion::Nobody) else { return };
         listener.told(usize::from(local.origin), self.index);
         self.accepts_due.set(true);
-        let refused = if self.shared().is_closing() || !self.enter_table(slot) {
+        // Into the table in any case: only from there is a number closed.
+        let refused = if !self.enter_table(slot) || self.shared().is_closing() {
             Some(Close::Reset)
         } else {
             self.counters().accepts.add(1);
