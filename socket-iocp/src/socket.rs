@@ -187,10 +187,12 @@ impl<W> Machine<W> {
         if is_reset { Error::with_os(ErrorCode::Reset, os) } else { error }
     }
 
-    /// The number has become another socket's: whatever the ending under way, nothing may be closed.
+    /// The number has become another socket's: whatever the ending under way, nothing may be closed or handed back. An ending
+    /// in which all was well says so.
     pub(crate) fn end_foreign(&mut self) {
         self.end(Some(ErrorCode::ForeignClose.into()), Close::Never);
         self.close = Close::Never;
+        self.reason.get_or_insert(ErrorCode::ForeignClose.into());
     }
 
     /// Keeps a buffer until the next recv is issued or the farewell has returned.

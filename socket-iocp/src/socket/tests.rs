@@ -328,3 +328,12 @@ fn an_end_does_not_wait_for_memory() {
     assert_eq!(steps(&mut machine), []);
     assert_eq!(events(&mut machine), ["sent 1 0 Err(Cancelled)", "farewell Err(Cancelled) Reset"]);
 }
+
+#[test]
+fn a_removal_that_has_nothing_to_hand_back_says_so() {
+    let mut machine = Under::new(false, true);
+    machine.end(None, Close::HandBack);
+    machine.end_foreign();
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["farewell Err(ForeignClose) Never"]);
+}
