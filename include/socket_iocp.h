@@ -95,6 +95,29 @@
  *    number comes into the port again, the old one bids farewell with SOCKET_IOCP_E_FOREIGN_CLOSE.
  *
  *
+ * WINDOWS
+ *
+ * For Windows 10 and Windows Server 2016 and later.
+ *
+ * 1. This header brings in <winsock2.h>, which must come before <windows.h>: include it first, or define WIN32_LEAN_AND_MEAN.
+ * 2. The library starts Winsock when the first port is made, and never cleans it up. A program that makes sockets, or asks
+ *    getaddrinfo(), before it has a port calls WSAStartup() itself, as ever.
+ * 3. What is said of errno holds for WSAGetLastError(), which shares its place with GetLastError(). One event has two codes: a
+ *    call answers in Winsock's (10000 and up), a completion in the system's own. A reset is WSAECONNRESET or
+ *    ERROR_NETNAME_DELETED; its portable code is SOCKET_IOCP_E_RESET.
+ * 4. A socket must be made for overlapped operations, as socket() makes it and WSASocket() does with WSA_FLAG_OVERLAPPED,
+ *    and must be on no completion port of somebody else's: else adding it is SOCKET_IOCP_E_UNSUPPORTED. Unix sockets are
+ *    not served.
+ * 5. A socket that was removed is off its completion port, a listen socket from its listen error callback on, and can be
+ *    added again. Where the system cannot take it off (it can since Windows 8.1; Wine cannot), adding it again is
+ *    SOCKET_IOCP_E_UNSUPPORTED, and what the program does with it must not wait for a completion port.
+ * 6. The calls and the callbacks have the calling convention __cdecl, the compiler's default; on 32-bit x86 a program must not
+ *    be compiled with another default (/Gr, /Gv, /Gz).
+ * 7. The calls are imported without __declspec( dllimport ), so that the same program links with the DLL and with the static
+ *    library; with the latter it needs -lws2_32 -lntdll -luserenv as well.
+ * 8. Neither socket_iocp_new() nor socket_iocp_delete() may be called in DllMain(): threads cannot start or end there.
+ *
+ *
  * A callback must return: it must not be left by longjmp() or by a C++ exception, and its thread must not be ended in it.
  * The library stays loaded once it has been (a port deleted from inside a callback finishes on its own threads).
  */
@@ -249,7 +272,8 @@ void socket_iocp_delete( void *socket_iocp_state );
  * pauses, counts that (accept_backoffs), and resumes by itself.
  *
  * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (backlog 0), SOCKET_IOCP_E_BAD_SOCKET, SOCKET_IOCP_E_NOT_SOCKET,
- * SOCKET_IOCP_E_NOT_STREAM, SOCKET_IOCP_E_NOT_LISTENING, SOCKET_IOCP_E_ALREADY_ADDED, SOCKET_IOCP_E_NO_DESCRIPTORS.
+ * SOCKET_IOCP_E_NOT_STREAM, SOCKET_IOCP_E_NOT_LISTENING, SOCKET_IOCP_E_ALREADY_ADDED, SOCKET_IOCP_E_NO_DESCRIPTORS,
+ * SOCKET_IOCP_E_UNSUPPORTED (Windows: see WINDOWS).
  *
  * See listen(2), accept(2); AcceptEx.
  */
@@ -261,7 +285,7 @@ int socket_iocp_add_listen_socket( void *socket_iocp_state, SOCKET socket, size_
  *
  * Errors: SOCKET_IOCP_E_BAD_SOCKET, SOCKET_IOCP_E_NOT_SOCKET, SOCKET_IOCP_E_NOT_STREAM, SOCKET_IOCP_E_LISTENING,
  * SOCKET_IOCP_E_NOT_CONNECTED, SOCKET_IOCP_E_ALREADY_ADDED, SOCKET_IOCP_E_LIMIT (max_sockets), SOCKET_IOCP_E_UNSUPPORTED
- * (Windows: the socket has been in another completion port).
+ * (Windows: see WINDOWS).
  *
  * See connect(2), socketpair(2); CreateIoCompletionPort.
  */
@@ -339,8 +363,11 @@ int socket_iocp_abort_socket( void *socket_iocp_state, void *socket_iocp_socket_
  * again, open, with whatever the kernel still has in its buffers. A recv that got its bytes before the cancel reached it is
  * still reported. A send reported as cancelled may have gone in part: byte_count of socket_iocp_result() tells how far.
  *
- * Errors: SOCKET_IOCP_E_CLOSED (it is ending already). On Windows a socket that was removed where the system cannot take the
- * association off it cannot be added again.
+ * Adding it again: see WINDOWS. There it also keeps the mode that skip_on_success has set.
+ *
+ * Errors: SOCKET_IOCP_E_CLOSED (it is ending already).
+ *
+ * See FileReplaceCompletionInformation.
  */
 int socket_iocp_remove_socket( void *socket_iocp_state, void *socket_iocp_socket_state );
 
@@ -446,6 +473,10 @@ enum socket_iocp_backend_number {
 #define SOCKET_IOCP_THREADS_DEFAULT 0
 #define SOCKET_IOCP_THREADS_NONE ( -1 )
 
+#define SOCKET_IOCP_SWITCH_DEFAULT 0
+#define SOCKET_IOCP_SWITCH_ON 1
+#define SOCKET_IOCP_SWITCH_OFF 2
+
 /*
  * What a port can be made with. Start from SOCKET_IOCP_OPTIONS_INIT and set what is wanted: 0 in a member is its default. New
  * members may come at the end.
@@ -465,9 +496,18 @@ struct socket_iocp_options {
        (SOCKET_IOCP_E_CANCELLED). The socket's number is a name here: after a removal the caller may have closed it, and after
        a delete it is closed. Default: none */
     void (*listen_error_callback_function)( SOCKET socket, void *listen_socket_user_state );
+    /* The rest is for Windows and changes nothing elsewhere. */
+    uint32_t idle_reads;       /* SOCKET_IOCP_SWITCH_...: a recv waits for data with a read of no bytes and takes a read buffer
+                                  when there is some, so that an idle connection costs no buffer and pins no page of memory,
+                                  for one call more a recv. (Elsewhere that is so always, at no cost.) Default: off. See
+                                  https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-wsarecv */
+    uint32_t skip_on_success;  /* SOCKET_IOCP_SWITCH_...: what is done at once is reported without a turn through the
+                                  completion port. Default: on where every provider of TCP sockets has file handles, else
+                                  off; on by force where one has none loses completions. See
+                                  https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setfilecompletionnotificationmodes */
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, NULL }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the
@@ -496,7 +536,7 @@ int socket_iocp_new_with_options( void **socket_iocp_state, size_t read_buffer_s
 int socket_iocp_run( void *socket_iocp_state, int timeout_ms );
 
 /*
- * Stores in *descriptor the one descriptor of a port made with SOCKET_IOCP_THREADS_NONE that is readable whenever
+ * POSIX: stores in *descriptor the one descriptor of a port made with SOCKET_IOCP_THREADS_NONE that is readable whenever
  * socket_iocp_run( port, 0 ) has something to do, deadlines included: for poll(2) and the like, in a program that has an event
  * loop already. It is to be polled for reading and nothing else, and is valid until the port is deleted. On io_uring a poll may
  * return EINTR when there is something to do: poll again, as poll(2) asks of every caller.

@@ -1,5 +1,6 @@
 //! The types of the header, in the same order and with the same members.
 
+use crate::platform::SocketAddress;
 use engine::RawSocket;
 use std::ffi::{c_int, c_void};
 
@@ -10,8 +11,8 @@ pub(crate) type Dword = u32;
 
 pub(crate) type AcceptCallback = unsafe extern "C" fn(
     socket: Socket,
-    local_address: *mut libc::sockaddr,
-    remote_address: *mut libc::sockaddr,
+    local_address: *mut SocketAddress,
+    remote_address: *mut SocketAddress,
     listen_socket_user_state: *mut c_void,
     per_socket_user_state: *mut *mut c_void,
 );
@@ -28,6 +29,10 @@ pub(crate) type ListenErrorCallback = unsafe extern "C" fn(socket: Socket, liste
 
 /// `SOCKET_IOCP_THREADS_NONE`.
 pub(crate) const THREADS_NONE: i32 = -1;
+/// `SOCKET_IOCP_SWITCH_ON`.
+pub(crate) const SWITCH_ON: u32 = 1;
+/// `SOCKET_IOCP_SWITCH_OFF`.
+pub(crate) const SWITCH_OFF: u32 = 2;
 
 /// `enum socket_iocp_operation`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +57,8 @@ pub(crate) struct Options {
     pub(crate) max_sockets: usize,
     pub(crate) max_taken_buffers: usize,
     pub(crate) listen_error_callback_function: Option<ListenErrorCallback>,
+    pub(crate) idle_reads: u32,
+    pub(crate) skip_on_success: u32,
 }
 
 /// `struct socket_iocp_completion`.
@@ -66,8 +73,8 @@ pub(crate) struct Completion {
     pub(crate) remote_address_size: u32,
     pub(crate) socket: Socket,
     pub(crate) socket_iocp_socket_state: *mut c_void,
-    pub(crate) local_address: *const libc::sockaddr,
-    pub(crate) remote_address: *const libc::sockaddr,
+    pub(crate) local_address: *const SocketAddress,
+    pub(crate) remote_address: *const SocketAddress,
     pub(crate) byte_count: u64,
 }
 
@@ -97,8 +104,8 @@ pub(crate) struct Counters {
 // The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Options>() == 48);
-    assert!(size_of::<Completion>() == 64);
+    assert!(size_of::<Options>() == 56);
+    assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
     assert!(size_of::<Counters>() == 136);
     assert!(size_of::<c_int>() == size_of::<i32>());
 };

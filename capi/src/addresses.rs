@@ -1,10 +1,10 @@
 //! A socket's addresses as C reads them.
 
 use crate::handler::CHandler;
+use crate::platform::{self, SocketAddress};
 use engine::{Context, RawSocket};
 use socket2::{SockAddr, SockAddrStorage, SockRef};
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 use std::ptr;
 
 /// Local and remote address in memory of their own, which C may write to.
@@ -33,15 +33,15 @@ impl Addresses {
         }
     }
 
-    pub(crate) fn local(&self) -> (*const libc::sockaddr, u32) {
+    pub(crate) fn local(&self) -> (*const SocketAddress, u32) {
         self.local.get()
     }
 
-    pub(crate) fn remote(&self) -> (*const libc::sockaddr, u32) {
+    pub(crate) fn remote(&self) -> (*const SocketAddress, u32) {
         self.remote.get()
     }
 
-    pub(crate) fn as_mut_ptrs(&mut self) -> (*mut libc::sockaddr, *mut libc::sockaddr) {
+    pub(crate) fn as_mut_ptrs(&mut self) -> (*mut SocketAddress, *mut SocketAddress) {
         (ptr::from_mut(&mut self.local.storage).cast(), ptr::from_mut(&mut self.remote.storage).cast())
     }
 }
@@ -49,7 +49,7 @@ impl Addresses {
 impl Copied {
     fn of(address: Option<&SockAddr>) -> Copied {
         match address {
-            Some(address) => Copied { storage: address.clone().as_storage(), length: address.len() },
+            Some(address) => Copied { storage: address.clone().as_storage(), length: platform::length_of(address) },
             None => Copied { storage: SockAddrStorage::zeroed(), length: 0 },
         }
     }
@@ -60,15 +60,14 @@ impl Copied {
         ask: impl FnOnce(&SockRef<'_>) -> std::io::Result<SockAddr>,
     ) -> Copied {
         let other = || {
-            // SAFETY: outside of a farewell the number is an open descriptor of the library's, for as long as its
-            // callback runs; it is not -1.
-            let socket = unsafe { BorrowedFd::borrow_raw(socket?) };
-            ask(&SockRef::from(&socket)).ok()
+            // SAFETY: outside of a farewell the number is an open socket of the library's, for as long as its callback
+            // runs.
+            unsafe { platform::ask(socket?, ask) }.ok()
         };
         Copied::of(internet.map(SockAddr::from).or_else(other).as_ref())
     }
 
-    fn get(&self) -> (*const libc::sockaddr, u32) {
+    fn get(&self) -> (*const SocketAddress, u32) {
         let address = if self.length == 0 { ptr::null() } else { ptr::from_ref(&self.storage).cast() };
         (address, self.length)
     }

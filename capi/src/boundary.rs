@@ -79,11 +79,11 @@ pub(crate) unsafe fn copy_in<T: Copy>(given: NonNull<T>) -> Result<T, Error> {
 }
 
 /// Copies a struct out into one of the caller's that starts with its size: as much as fits; bytes behind those known
-/// become zero; the size stays.
+/// become zero; the size stays. Padding in `T` is copied as it lies.
 ///
 /// # Safety
-/// `given` points to a `size_t` and, from there on, that many writable bytes. `T` is `repr(C)`, starts with a `usize`,
-/// and has no padding.
+/// `given` points to a `size_t` and, from there on, that many writable bytes. `T` is `repr(C)` and starts with a
+/// `usize`.
 pub(crate) unsafe fn copy_out<T: Copy>(value: &T, given: NonNull<T>) -> Result<(), Error> {
     // SAFETY: the caller's promise; C may have placed it anywhere.
     let size = believable_size(unsafe { given.cast::<usize>().read_unaligned() })?;
@@ -121,6 +121,8 @@ mod tests {
             max_sockets: 0,
             max_taken_buffers: 0,
             listen_error_callback_function: None,
+            idle_reads: 0,
+            skip_on_success: 0,
         }
     }
 

@@ -20,6 +20,8 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     max_sockets: 0,
     max_taken_buffers: 0,
     listen_error_callback_function: None,
+    idle_reads: 0,
+    skip_on_success: 0,
 };
 
 /// The handle in a `socket_iocp_socket_state`.

@@ -67,6 +67,13 @@ fn backends_and_threads_are_the_same() {
 }
 
 #[test]
+fn switches_are_the_same() {
+    let switches = [("DEFAULT", 0), ("ON", abi::SWITCH_ON), ("OFF", abi::SWITCH_OFF)];
+    let switches = switches.map(|(name, number)| (format!("SOCKET_IOCP_SWITCH_{name}"), number.into()));
+    assert_eq!(constants("SOCKET_IOCP_SWITCH_"), BTreeMap::from(switches));
+}
+
+#[test]
 fn versions_are_the_same() {
     let parts = constants("SOCKET_IOCP_VERSION_");
     let part = |name: &str| parts[&format!("SOCKET_IOCP_VERSION_{name}")];

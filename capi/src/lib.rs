@@ -5,9 +5,6 @@
 //! instantiation of the engine that this library is. No pointer that C hands in is followed but those to memory that
 //! the header says is the caller's: ports and sockets are handles, taken buffers are looked up.
 
-#[cfg(not(unix))]
-compile_error!("the C interface is built for POSIX systems only so far");
-
 mod abi;
 mod addresses;
 mod boundary;

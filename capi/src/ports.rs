@@ -1,9 +1,9 @@
 //! The ports of this process, and the way from a `socket_iocp_state` to the engine.
 
-use crate::abi::{self, ErrorCallback, RecvCallback, SendCallback, THREADS_NONE};
-use crate::current;
+use crate::abi::{self, ErrorCallback, RecvCallback, SWITCH_OFF, SWITCH_ON, SendCallback, THREADS_NONE};
 use crate::handler::{CHandler, Callbacks};
 use crate::table::Table;
+use crate::{current, platform};
 use engine::{BackendKind, Error, ErrorCode, Options, Port, PortHandle};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
@@ -41,6 +41,7 @@ pub(crate) fn with_port<T>(
 /// Makes a port and its handle.
 pub(crate) fn create(read_buffer_size: usize, callbacks: Callbacks, given: &abi::Options) -> Result<usize, Error> {
     let options = engine_options(read_buffer_size, given)?;
+    platform::stay_loaded()?;
     let claim = PORTS.claim()?;
     let handle = claim.handle();
     let handler = CHandler {
@@ -96,7 +97,21 @@ fn engine_options(read_buffer_size: usize, given: &abi::Options) -> Result<Optio
     if given.max_sockets != 0 {
         options = options.max_sockets(given.max_sockets);
     }
+    options = options.idle_reads(switched(given.idle_reads)?.unwrap_or(false));
+    if let Some(skip) = switched(given.skip_on_success)? {
+        options = options.skip_on_success(skip);
+    }
     Ok(options)
+}
+
+/// What a switch is set to; `None` for its default.
+fn switched(given: u32) -> Result<Option<bool>, Error> {
+    match given {
+        0 => Ok(None),
+        SWITCH_ON => Ok(Some(true)),
+        SWITCH_OFF => Ok(Some(false)),
+        _ => Err(ErrorCode::InvalidArgument.into()),
+    }
 }
 
 /// `enum socket_iocp_backend`.

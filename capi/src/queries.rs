@@ -2,10 +2,9 @@
 
 use crate::abi::{Completion, Counters, Socket};
 use crate::boundary::{copy_out, guarded, required, status};
-use crate::{current, ports, strings};
+use crate::{current, platform, ports, strings};
 use engine::{ErrorCode, Statistics};
 use std::ffi::{c_char, c_int, c_void};
-use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,7 +27,7 @@ pub unsafe extern "C" fn socket_iocp_result(socket_iocp_state: *mut c_void, comp
         let place = required(completion)?;
         let handle = socket_iocp_state.addr();
         match current::completion(handle) {
-            // SAFETY: the caller's promise; the struct has no padding on the systems that the library is built for.
+            // SAFETY: the caller's promise.
             Some(completion) => unsafe { copy_out(&completion, place) },
             None => ports::with_port(handle, |_| Err(ErrorCode::WrongContext.into())),
         }
@@ -57,7 +56,7 @@ pub unsafe extern "C" fn socket_iocp_pollable(socket_iocp_state: *mut c_void, de
         let place = required(descriptor)?;
         ports::with_port(socket_iocp_state.addr(), |port| {
             // SAFETY: the caller's promise.
-            unsafe { place.write(port.pollable()?.as_raw_fd()) };
+            unsafe { place.write(platform::pollable(port)?) };
             Ok(())
         })
     })
@@ -98,7 +97,7 @@ pub unsafe extern "C" fn socket_iocp_statistics(socket_iocp_state: *mut c_void, 
         ports::with_port(socket_iocp_state.addr(), |port| {
             let taken_buffers = port.handler().taken_buffers.load(Ordering::Relaxed);
             let counters = counters_of(&port.statistics(), taken_buffers);
-            // SAFETY: the caller's promise; the struct has no padding.
+            // SAFETY: the caller's promise.
             unsafe { copy_out(&counters, place) }
         })
     })

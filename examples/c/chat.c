@@ -5,7 +5,6 @@
  * completes last releases it. A member that reads too slowly has max_queued_sends messages waiting and no more: the next one
  * ends it, so that nobody's memory grows and nobody waits for it.
  */
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "common.h"
@@ -25,7 +24,7 @@ struct message
 };
 
 static void *port;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static mutex_type mutex = MUTEX_INIT;
 static struct member *members;
 
 /* The mutex is held. */
@@ -49,13 +48,13 @@ static void accepted( SOCKET socket, struct sockaddr *local, struct sockaddr *re
         return;
     }
     member->handle = handle;
-    pthread_mutex_lock( &mutex );
+    lock( &mutex );
     member->next = members;
     member->link = &members;
     if( members != NULL )
         members->link = &member->next;
     members = member;
-    pthread_mutex_unlock( &mutex );
+    unlock( &mutex );
     socket_iocp_issue_recv( port, handle );
 }
 
@@ -63,7 +62,7 @@ static void accepted( SOCKET socket, struct sockaddr *local, struct sockaddr *re
 static void send_to_others( const struct member *from, struct message *message, DWORD byte_count )
 {
     struct member *member;
-    pthread_mutex_lock( &mutex );
+    lock( &mutex );
     for( member = members; member != NULL; member = member->next )
     {
         if( member == from )
@@ -83,7 +82,7 @@ static void send_to_others( const struct member *from, struct message *message, 
         }
     }
     let_go( message );
-    pthread_mutex_unlock( &mutex );
+    unlock( &mutex );
 }
 
 static void received( SOCKET socket, void *read_buffer, DWORD byte_count, void *user )
@@ -112,9 +111,9 @@ static void received( SOCKET socket, void *read_buffer, DWORD byte_count, void *
 static void sent( SOCKET socket, void *user, void *write )
 {
     (void)socket, (void)user;
-    pthread_mutex_lock( &mutex );
+    lock( &mutex );
     let_go( write );
-    pthread_mutex_unlock( &mutex );
+    unlock( &mutex );
 }
 
 static void ended( SOCKET socket, void *user )
@@ -123,11 +122,11 @@ static void ended( SOCKET socket, void *user )
     (void)socket;
     if( member == NULL )
         return;
-    pthread_mutex_lock( &mutex );
+    lock( &mutex );
     *member->link = member->next;
     if( member->next != NULL )
         member->next->link = member->link;
-    pthread_mutex_unlock( &mutex );
+    unlock( &mutex );
     free( member );
 }
 
@@ -137,5 +136,5 @@ int main( int argc, char **argv )
     int code;
     options.max_queued_sends = MAX_WAITING_MESSAGES;
     code = socket_iocp_new_with_options( &port, 4096, accepted, received, sent, ended, &options );
-    return serve_until_signal( "chat", argc > 1 ? argv[1] : "127.0.0.1:7001", port, code );
+    return serve_until_interrupt( "chat", argc > 1 ? argv[1] : "127.0.0.1:7001", port, code );
 }

@@ -2,53 +2,127 @@
 #ifndef COMMON_H
 #define COMMON_H
 
-#include <netdb.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "socket_iocp.h"
 
-/* A listening socket on "host:port", or -1. */
-static inline int listen_on( const char *address )
+#ifdef _WIN32
+#include <ws2tcpip.h>
+#else
+#include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+#endif
+
+/* What systems do in their own ways: locks, waiting for Ctrl-C, and an address that was in use. */
+#ifdef _WIN32
+
+typedef SRWLOCK mutex_type;
+#define MUTEX_INIT SRWLOCK_INIT
+
+static inline void lock( mutex_type *mutex )
+{
+    AcquireSRWLockExclusive( mutex );
+}
+
+static inline void unlock( mutex_type *mutex )
+{
+    ReleaseSRWLockExclusive( mutex );
+}
+
+static HANDLE interrupted;
+
+static inline BOOL WINAPI interrupt( DWORD kind )
+{
+    (void)kind;
+    return SetEvent( interrupted );
+}
+
+static inline void catch_interrupts( void )
+{
+    interrupted = CreateEvent( NULL, TRUE, FALSE, NULL );
+    SetConsoleCtrlHandler( interrupt, TRUE );
+}
+
+static inline void wait_for_interrupt( void )
+{
+    WaitForSingleObject( interrupted, INFINITE );
+}
+
+/* SO_REUSEADDR would share the address with strangers. */
+enum { ADDRESS_OPTION = SO_EXCLUSIVEADDRUSE };
+
+#else
+
+typedef pthread_mutex_t mutex_type;
+#define MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+
+static inline void lock( mutex_type *mutex )
+{
+    pthread_mutex_lock( mutex );
+}
+
+static inline void unlock( mutex_type *mutex )
+{
+    pthread_mutex_unlock( mutex );
+}
+
+static sigset_t interrupts;
+
+/* The port's own threads block all signals: Ctrl-C comes to this one. */
+static inline void catch_interrupts( void )
+{
+    sigemptyset( &interrupts );
+    sigaddset( &interrupts, SIGINT );
+    sigaddset( &interrupts, SIGTERM );
+    sigprocmask( SIG_BLOCK, &interrupts, NULL );
+}
+
+static inline void wait_for_interrupt( void )
+{
+    int number;
+    sigwait( &interrupts, &number );
+}
+
+/* Connections of an earlier run may linger. */
+enum { ADDRESS_OPTION = SO_REUSEADDR };
+
+#endif
+
+/* A listening socket on "host:port", or INVALID_SOCKET. When it fails, the program ends: nothing is closed. */
+static inline SOCKET listen_on( const char *address )
 {
     char host[256];
     const char *colon = strrchr( address, ':' );
     struct addrinfo hints, *found;
-    int listener, on = 1;
+    SOCKET listener;
+    int on = 1, listening;
 
     if( colon == NULL || (size_t)( colon - address ) >= sizeof host )
-        return -1;
+        return INVALID_SOCKET;
     memcpy( host, address, (size_t)( colon - address ) );
     host[colon - address] = 0;
     memset( &hints, 0, sizeof hints );
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE;
     if( getaddrinfo( host[0] == 0 ? NULL : host, colon + 1, &hints, &found ) != 0 )
-        return -1;
+        return INVALID_SOCKET;
     listener = socket( found->ai_family, SOCK_STREAM, 0 );
-    if( listener != -1 )
-    {
-        setsockopt( listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on );
-        if( bind( listener, found->ai_addr, found->ai_addrlen ) != 0 || listen( listener, SOMAXCONN ) != 0 )
-        {
-            close( listener );
-            listener = -1;
-        }
-    }
+    setsockopt( listener, SOL_SOCKET, ADDRESS_OPTION, (const char *)&on, sizeof on );
+    listening = bind( listener, found->ai_addr, (socklen_t)found->ai_addrlen ) == 0 && listen( listener, SOMAXCONN ) == 0;
     freeaddrinfo( found );
-    return listener;
+    return listening ? listener : INVALID_SOCKET;
 }
 
 /* Serves on this address until Ctrl-C, then deletes the port. Returns what main returns. `code` is what making it gave. */
-static inline int serve_until_signal( const char *name, const char *address, void *port, int code )
+static inline int serve_until_interrupt( const char *name, const char *address, void *port, int code )
 {
-    int listener = listen_on( address ), signal_number;
-    sigset_t signals;
+    SOCKET listener = listen_on( address );
 
-    if( listener == -1 )
+    catch_interrupts();
+    if( listener == INVALID_SOCKET )
     {
         fprintf( stderr, "%s: cannot listen on %s\n", name, address );
         return 2;
@@ -60,14 +134,9 @@ static inline int serve_until_signal( const char *name, const char *address, voi
         fprintf( stderr, "%s: %s\n", name, socket_iocp_strerror( code ) );
         return 1;
     }
-    /* The port's own threads block all signals: Ctrl-C comes to this one. */
-    sigemptyset( &signals );
-    sigaddset( &signals, SIGINT );
-    sigaddset( &signals, SIGTERM );
-    sigprocmask( SIG_BLOCK, &signals, NULL );
     printf( "%s: listening on %s\n", name, address );
     fflush( stdout );
-    sigwait( &signals, &signal_number );
+    wait_for_interrupt();
     socket_iocp_delete( port );
     return 0;
 }

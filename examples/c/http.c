@@ -6,29 +6,33 @@
  * takes; a server for slow disks would read them on threads of its own and issue the sends from there.
  */
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <strings.h>
-#include <sys/stat.h>
 
 #include "common.h"
+#include "files.h"
+
+#ifdef _WIN32
+#define strcasecmp _stricmp
+#define strncasecmp _strnicmp
+#else
+#include <strings.h>
+#endif
 
 enum { MAX_HEAD = 8192, READ_SIZE = 4096, OUT_SIZE = 65536 };
 
 struct connection
 {
     void *handle;
-    size_t in_count;    /* bytes of requests in `in` */
-    off_t file_left;    /* bytes of the file not read yet */
-    int file;           /* -1: none */
+    size_t in_count;     /* bytes of requests in `in` */
+    long long file_left; /* bytes of the file not read yet */
+    file_type file;
     int keep_alive;
     char in[MAX_HEAD + READ_SIZE];
     char out[OUT_SIZE];
 };
 
 static void *port;
-static int directory;
+static file_type directory;
 
 /* ---- responses ---- */
 
@@ -64,12 +68,10 @@ static void send_out( struct connection *connection, size_t count )
 static void send_file( struct connection *connection, size_t head_count )
 {
     size_t room = OUT_SIZE - head_count;
-    ssize_t got;
-    if( (off_t)room > connection->file_left )
+    long long got;
+    if( (long long)room > connection->file_left )
         room = (size_t)connection->file_left;
-    do
-        got = read( connection->file, connection->out + head_count, room );
-    while( got == -1 && errno == EINTR );
+    got = read_file( connection->file, connection->out + head_count, room );
     if( got < 0 || ( got == 0 && room > 0 ) )
     {
         /* The file became shorter: the length that was promised cannot be kept. */
@@ -119,21 +121,18 @@ static int decode_path( char *path )
 }
 
 /* Opens one name in a directory, which is closed unless it is the root. */
-static int open_name( int parent, const char *name, int flags )
+static file_type open_name( file_type parent, const char *name, int is_directory )
 {
-    int opened = -1;
-    if( strcmp( name, ".." ) != 0 )
-        opened = openat( parent, name, flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC );
+    file_type opened = open_below( parent, name, is_directory );
     if( parent != directory )
-        close( parent );
+        close_file( parent );
     return opened;
 }
 
-/* Opens the regular file of a decoded path, name by name; `name` becomes the last one. Returns -1 if there is none. */
-static int open_path( char *path, const char **name, off_t *size )
+/* Opens the regular file of a decoded path, name by name; `name` becomes the last one. Returns NO_FILE if there is none. */
+static file_type open_path( char *path, const char **name, long long *size )
 {
-    struct stat status;
-    int at = directory;
+    file_type at = directory;
     for( ;; )
     {
         char *slash;
@@ -144,21 +143,19 @@ static int open_path( char *path, const char **name, off_t *size )
         if( slash == NULL )
             break;
         *slash = 0;
-        at = open_name( at, path, O_DIRECTORY );
-        if( at == -1 )
-            return -1;
+        at = open_name( at, path, 1 );
+        if( at == NO_FILE )
+            return NO_FILE;
         path = slash + 1;
     }
     at = open_name( at, *name, 0 );
-    if( at == -1 )
-        return -1;
-    if( fstat( at, &status ) != 0 || !S_ISREG( status.st_mode ) )
-    {
-        close( at );
-        return -1;
-    }
-    *size = status.st_size;
-    return at;
+    if( at == NO_FILE )
+        return NO_FILE;
+    *size = size_of_file( at );
+    if( *size >= 0 )
+        return at;
+    close_file( at );
+    return NO_FILE;
 }
 
 /* The value of a header in a head of lines that end in zero bytes, or NULL. */
@@ -204,10 +201,10 @@ static void answer( struct connection *connection, char *head, size_t count )
         send_error( connection, "405 Method Not Allowed" );
     else if( path[0] != '/' || !decode_path( path ) )
         send_error( connection, "400 Bad Request" );
-    else if( ( connection->file = open_path( path, &name, &connection->file_left ) ) == -1 )
+    else if( ( connection->file = open_path( path, &name, &connection->file_left ) ) == NO_FILE )
         send_error( connection, "404 Not Found" );
     else
-        send_file( connection, (size_t)write_head( connection, "200 OK", type_of( name ), (long long)connection->file_left ) );
+        send_file( connection, (size_t)write_head( connection, "200 OK", type_of( name ), connection->file_left ) );
 }
 
 /* Answers the next request if it is here; else asks for more of it. One answer is under way at a time. */
@@ -252,7 +249,7 @@ static void accepted( SOCKET socket, struct sockaddr *local, struct sockaddr *re
     }
     connection->handle = handle;
     connection->in_count = 0;
-    connection->file = -1;
+    connection->file = NO_FILE;
     socket_iocp_issue_recv( port, handle );
 }
 
@@ -279,14 +276,14 @@ static void sent( SOCKET socket, void *user, void *write )
     completion.size = sizeof completion;
     if( socket_iocp_result( port, &completion ) != 0 || completion.status != 0 )
         return; /* the farewell follows */
-    if( connection->file != -1 && connection->file_left > 0 )
+    if( connection->file != NO_FILE && connection->file_left > 0 )
     {
         send_file( connection, 0 );
         return;
     }
-    if( connection->file != -1 )
-        close( connection->file );
-    connection->file = -1;
+    if( connection->file != NO_FILE )
+        close_file( connection->file );
+    connection->file = NO_FILE;
     if( connection->keep_alive )
         next_request( connection );
     else
@@ -299,8 +296,8 @@ static void ended( SOCKET socket, void *user )
     (void)socket;
     if( connection == NULL )
         return;
-    if( connection->file != -1 )
-        close( connection->file );
+    if( connection->file != NO_FILE )
+        close_file( connection->file );
     free( connection );
 }
 
@@ -308,12 +305,12 @@ int main( int argc, char **argv )
 {
     const char *root = argc > 2 ? argv[2] : ".";
     int code;
-    directory = open( root, O_RDONLY | O_DIRECTORY | O_CLOEXEC );
-    if( directory == -1 )
+    directory = open_root( root );
+    if( directory == NO_FILE )
     {
-        fprintf( stderr, "http: %s: %s\n", root, strerror( errno ) );
+        fprintf( stderr, "http: %s: cannot be opened\n", root );
         return 2;
     }
     code = socket_iocp_new( &port, READ_SIZE, accepted, received, sent, ended );
-    return serve_until_signal( "http", argc > 1 ? argv[1] : "127.0.0.1:8080", port, code );
+    return serve_until_interrupt( "http", argc > 1 ? argv[1] : "127.0.0.1:8080", port, code );
 }

@@ -3,11 +3,14 @@
 
 #define AT( type, member, offset ) CHECK( offsetof( struct type, member ) == ( offset ) )
 
+/* A SOCKET is an int on POSIX and as large as a pointer on Windows. */
+enum { AFTER_SOCKET = sizeof( SOCKET ) == 4 ? 32 : 40 };
+
 static void structs( void )
 {
     if( sizeof( void * ) != 8 )
         return;
-    CHECK( sizeof( struct socket_iocp_options ) == 48 );
+    CHECK( sizeof( struct socket_iocp_options ) == 56 );
     AT( socket_iocp_options, size, 0 );
     AT( socket_iocp_options, threads, 8 );
     AT( socket_iocp_options, backend, 12 );
@@ -16,19 +19,21 @@ static void structs( void )
     AT( socket_iocp_options, max_sockets, 24 );
     AT( socket_iocp_options, max_taken_buffers, 32 );
     AT( socket_iocp_options, listen_error_callback_function, 40 );
+    AT( socket_iocp_options, idle_reads, 48 );
+    AT( socket_iocp_options, skip_on_success, 52 );
 
-    CHECK( sizeof( struct socket_iocp_completion ) == 64 );
+    CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );
     AT( socket_iocp_completion, operation, 8 );
     AT( socket_iocp_completion, status, 12 );
     AT( socket_iocp_completion, os_error, 16 );
     AT( socket_iocp_completion, local_address_size, 20 );
     AT( socket_iocp_completion, remote_address_size, 24 );
-    AT( socket_iocp_completion, socket, 28 );
-    AT( socket_iocp_completion, socket_iocp_socket_state, 32 );
-    AT( socket_iocp_completion, local_address, 40 );
-    AT( socket_iocp_completion, remote_address, 48 );
-    AT( socket_iocp_completion, byte_count, 56 );
+    AT( socket_iocp_completion, socket, AFTER_SOCKET - sizeof( SOCKET ) );
+    AT( socket_iocp_completion, socket_iocp_socket_state, AFTER_SOCKET );
+    AT( socket_iocp_completion, local_address, AFTER_SOCKET + 8 );
+    AT( socket_iocp_completion, remote_address, AFTER_SOCKET + 16 );
+    AT( socket_iocp_completion, byte_count, AFTER_SOCKET + 24 );
 
     CHECK( sizeof( struct socket_iocp_counters ) == 136 );
     AT( socket_iocp_counters, sockets_now, 8 );
@@ -47,7 +52,7 @@ static void initializer( void )
 int main( void )
 {
     begin_test();
-    CHECK( sizeof( SOCKET ) == sizeof( int ) && INVALID_SOCKET == -1 && SOCKET_ERROR == -1 );
+    CHECK( sizeof( SOCKET ) == SIZE_OF_SOCKET && INVALID_SOCKET == (SOCKET)-1 && SOCKET_ERROR == -1 );
     CHECK( sizeof( DWORD ) == 4 && (DWORD)-1 > 0 );
     structs();
     initializer();

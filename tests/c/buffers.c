@@ -36,7 +36,7 @@ static void *release_elsewhere( void *buffer )
 }
 
 /* Receives one message and takes its buffer. */
-static void *receive_and_take( void *from_port, int ends[2], const char *text )
+static void *receive_and_take( void *from_port, SOCKET ends[2], const char *text )
 {
     void *handle = add_pair( from_port, ends, NULL );
     struct event event;
@@ -52,7 +52,7 @@ static void *receive_and_take( void *from_port, int ends[2], const char *text )
 
 static void taken_in_the_callback( void )
 {
-    int ends[2], other[2];
+    SOCKET ends[2], other[2];
     void *handle = receive_and_take( port, ends, "mine now" ), *other_handle;
     pthread_t thread;
 
@@ -84,13 +84,13 @@ static void taken_in_the_callback( void )
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     CHECK_OK( socket_iocp_abort_socket( port, other_handle ) );
     await( ENDED, 2 );
-    close( ends[1] ), close( other[1] );
+    close_socket( ends[1] ), close_socket( other[1] );
     forget_events();
 }
 
 static void nothing_to_take( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *buffer = NULL, *handle = add_pair( port, ends, NULL );
 
     CHECK_CODE( WRONG_CONTEXT, socket_iocp_take_buffer( port, handle, &buffer ) );
@@ -98,12 +98,12 @@ static void nothing_to_take( void )
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
     write_all( ends[1], "x", 1 );
     await( RECEIVED, 1 );
-    CHECK( shutdown( ends[1], SHUT_WR ) == 0 );
+    CHECK( shutdown( ends[1], SENDING ) == 0 );
     CHECK( await( RECEIVED, 2 ).byte_count == 0 );
     CHECK( take_codes[0] == SOCKET_IOCP_E_INVALID_ARGUMENT && buffer == NULL );
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     await( ENDED, 1 );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
@@ -122,7 +122,7 @@ static void nothing_to_release( void )
 /* A buffer that the program only borrows cannot be released. */
 static void borrowed( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     struct event event;
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
@@ -132,14 +132,14 @@ static void borrowed( void )
     CHECK( memcmp( event.data, "lent", 4 ) == 0 );
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     await( ENDED, 1 );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void above_the_limit( void )
 {
     struct socket_iocp_options options = default_options();
-    int ends[2];
+    SOCKET ends[2];
     void *limited, *handle;
     options.max_taken_buffers = 1;
     limited = new_port_with( &options );
@@ -155,13 +155,13 @@ static void above_the_limit( void )
     CHECK_OK( take_codes[0] );
     CHECK_OK( socket_iocp_release_buffer( taken[0] ) );
     delete_port( limited );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void outliving_the_port( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *short_lived = new_port();
     receive_and_take( short_lived, ends, "last words" );
     delete_port( short_lived );
@@ -169,7 +169,7 @@ static void outliving_the_port( void )
     memset( taken[0], 0, READ_BUFFER_SIZE );
     CHECK_OK( socket_iocp_release_buffer( taken[0] ) );
     CHECK_CODE( BAD_HANDLE, socket_iocp_release_buffer( taken[0] ) );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 

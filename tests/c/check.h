@@ -6,20 +6,11 @@
 #ifndef CHECK_H
 #define CHECK_H
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include "socket_iocp.h"
+#ifdef _WIN32
+#include "on_windows.h"
+#else
+#include "on_posix.h"
+#endif
 
 #define ALARM_SECONDS 60
 
@@ -27,7 +18,7 @@
 
 static inline void check_failed( const char *file, int line, const char *what )
 {
-    fprintf( stderr, "%s:%d: failed: %s (errno %d)\n", file, line, what, errno );
+    fprintf( stderr, "%s:%d: failed: %s (OS error %d)\n", file, line, what, last_error() );
     abort();
 }
 
@@ -35,8 +26,8 @@ static inline void check_code( const char *file, int line, const char *what, int
 {
     if( got == expected )
         return;
-    fprintf( stderr, "%s:%d: %s\n  expected %d %s\n  got      %d %s (errno %d)\n", file, line, what, expected,
-             socket_iocp_strerror( expected ), got, socket_iocp_strerror( got ), errno );
+    fprintf( stderr, "%s:%d: %s\n  expected %d %s\n  got      %d %s (OS error %d)\n", file, line, what, expected,
+             socket_iocp_strerror( expected ), got, socket_iocp_strerror( got ), last_error() );
     abort();
 }
 
@@ -46,25 +37,12 @@ static inline void check_code( const char *file, int line, const char *what, int
 
 /* ---- sockets ---- */
 
-static inline int is_open( int descriptor )
-{
-    return fcntl( descriptor, F_GETFD ) != -1;
-}
-
-static inline int open_descriptors( void )
-{
-    int descriptor, count = 0;
-    for( descriptor = 0; descriptor < 1024; descriptor++ )
-        count += is_open( descriptor );
-    return count;
-}
-
 /* A TCP socket that listens on a free port of the loopback address. */
-static inline int listen_on_loopback( struct sockaddr_in *address )
+static inline SOCKET listen_on_loopback( struct sockaddr_in *address )
 {
     socklen_t size = sizeof *address;
-    int listener = socket( AF_INET, SOCK_STREAM, 0 );
-    CHECK( listener != -1 );
+    SOCKET listener = socket( AF_INET, SOCK_STREAM, 0 );
+    CHECK( listener != INVALID_SOCKET );
     memset( address, 0, sizeof *address );
     address->sin_family = AF_INET;
     address->sin_addr.s_addr = htonl( INADDR_LOOPBACK );
@@ -74,61 +52,76 @@ static inline int listen_on_loopback( struct sockaddr_in *address )
     return listener;
 }
 
-static inline int connect_to( const struct sockaddr_in *address )
+static inline SOCKET connect_to( const struct sockaddr_in *address )
 {
-    int connected = socket( AF_INET, SOCK_STREAM, 0 );
-    CHECK( connected != -1 );
+    SOCKET connected = socket( AF_INET, SOCK_STREAM, 0 );
+    CHECK( connected != INVALID_SOCKET );
     CHECK( connect( connected, (const struct sockaddr *)address, sizeof *address ) == 0 );
     return connected;
 }
 
 /* Two ends of a TCP connection. */
-static inline void tcp_pair( int ends[2] )
+static inline void tcp_pair( SOCKET ends[2] )
 {
     struct sockaddr_in address;
-    int listener = listen_on_loopback( &address );
+    SOCKET listener = listen_on_loopback( &address );
     ends[1] = connect_to( &address );
     ends[0] = accept( listener, NULL, NULL );
-    CHECK( ends[0] != -1 );
-    close( listener );
+    CHECK( ends[0] != INVALID_SOCKET );
+    close_socket( listener );
 }
 
-static inline void write_all( int descriptor, const void *bytes, size_t count )
+static inline void write_all( SOCKET to, const void *bytes, size_t count )
 {
     const char *at = (const char *)bytes;
     while( count > 0 )
     {
-        ssize_t written = send( descriptor, at, count, MSG_NOSIGNAL );
+        ssize_t written = send( to, at, (byte_count_t)count, NO_SIGNAL );
         CHECK( written > 0 );
         at += written;
         count -= (size_t)written;
     }
 }
 
-static inline void read_all( int descriptor, void *bytes, size_t count )
+static inline void read_all( SOCKET from, void *bytes, size_t count )
 {
     char *at = (char *)bytes;
     while( count > 0 )
     {
-        ssize_t got = recv( descriptor, at, count, 0 );
+        ssize_t got = recv( from, at, (byte_count_t)count, 0 );
         CHECK( got > 0 );
         at += got;
         count -= (size_t)got;
     }
 }
 
-static inline void expect_bytes( int descriptor, const char *text )
+static inline void expect_bytes( SOCKET from, const char *text )
 {
     char bytes[256];
     CHECK( strlen( text ) <= sizeof bytes );
-    read_all( descriptor, bytes, strlen( text ) );
+    read_all( from, bytes, strlen( text ) );
     CHECK( memcmp( bytes, text, strlen( text ) ) == 0 );
 }
 
-static inline void expect_end( int descriptor )
+static inline void expect_end( SOCKET from )
 {
     char byte;
-    CHECK( recv( descriptor, &byte, 1, 0 ) == 0 );
+    CHECK( recv( from, &byte, 1, 0 ) == 0 );
+}
+
+static inline void expect_reset( SOCKET from )
+{
+    char byte;
+    CHECK( recv( from, &byte, 1, 0 ) == -1 );
+    CHECK( last_error() == CONNECTION_RESET );
+}
+
+/* Leaves so that the peer sees a reset. */
+static inline void reset( SOCKET socket )
+{
+    struct linger linger = { 1, 0 };
+    CHECK( setsockopt( socket, SOL_SOCKET, SO_LINGER, (const char *)&linger, sizeof linger ) == 0 );
+    close_socket( socket );
 }
 
 /* A send to a peer that does not read can be no longer than the kernel's buffers: this is more than those. */
@@ -322,7 +315,7 @@ static inline void delete_port( void *port )
 }
 
 /* Adds one end of a TCP connection to a port and returns its handle; the other end is the test's. */
-static inline void *add_pair( void *port, int ends[2], void *user )
+static inline void *add_pair( void *port, SOCKET ends[2], void *user )
 {
     void *handle;
     tcp_pair( ends );
@@ -332,10 +325,13 @@ static inline void *add_pair( void *port, int ends[2], void *user )
     return handle;
 }
 
-static inline void begin_test( void )
+/* To be called first. Tells what is to be compared with open_sockets() at the end. */
+static inline int begin_test( void )
 {
-    alarm( ALARM_SECONDS );
-    setvbuf( stdout, NULL, _IOLBF, 0 );
+    end_after( ALARM_SECONDS );
+    setvbuf( stdout, NULL, _IONBF, 0 );
+    start_sockets();
+    return open_sockets();
 }
 
 #endif

@@ -37,7 +37,7 @@ static void issue_recv( struct event *event )
 static void delete_in( enum kind kind )
 {
     struct sockaddr_in address;
-    int listener = listen_on_loopback( &address ), client, ends[2];
+    SOCKET listener = listen_on_loopback( &address ), client, ends[2];
     void *handle;
 
     port = new_port();
@@ -52,7 +52,7 @@ static void delete_in( enum kind kind )
     switch( kind )
     {
     case ACCEPTED:
-        close( connect_to( &address ) );
+        close_socket( connect_to( &address ) );
         break;
     case RECEIVED:
         write_all( client, "x", 1 );
@@ -76,8 +76,8 @@ static void delete_in( enum kind kind )
     CHECK_CODE( CLOSED, socket_iocp_run( deleted, 0 ) );
     socket_iocp_delete( deleted );
     if( kind == LISTEN_ENDED )
-        close( listener );
-    close( client ), close( ends[1] );
+        close_socket( listener );
+    close_socket( client ), close_socket( ends[1] );
     CHECK( logged( LISTEN_ENDED ) == 1 && logged( ENDED ) == logged( ACCEPTED ) + 1 );
     memset( test_ports, 0, sizeof test_ports );
     deleted = NULL;

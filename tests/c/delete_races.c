@@ -77,7 +77,8 @@ static void round_of_calls( void )
 {
     struct work work;
     pthread_t threads[THREADS];
-    int ends[SOCKETS][2], index;
+    SOCKET ends[SOCKETS][2];
+    int index;
 
     CHECK_OK( socket_iocp_new( &work.port, 4096, not_accepted, not_received, count_sent, count_ended ) );
     for( index = 0; index < SOCKETS; index++ )
@@ -98,7 +99,7 @@ static void round_of_calls( void )
     for( index = 0; index < SOCKETS; index++ )
     {
         CHECK( !is_open( ends[index][0] ) );
-        close( ends[index][1] );
+        close_socket( ends[index][1] );
     }
     sends_accepted = sends_reported = farewells = 0;
     threads_calling = 0;
@@ -106,10 +107,9 @@ static void round_of_calls( void )
 
 int main( void )
 {
-    int descriptors = open_descriptors(), index;
-    begin_test();
+    int sockets = begin_test(), index;
     for( index = 0; index < ROUNDS; index++ )
         round_of_calls();
-    CHECK( open_descriptors() == descriptors );
+    CHECK( open_sockets() == sockets );
     return 0;
 }

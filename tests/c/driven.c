@@ -1,4 +1,4 @@
-/* A port without threads: run, the pollable descriptor, who may run it and when, deadlines, delete. */
+/* A port without threads: run, the pollable descriptor where there is one, who may run it and when, deadlines, delete. */
 #include "check.h"
 
 static void *port, *inner;
@@ -12,32 +12,25 @@ static void *new_driven( uint32_t linger_ms )
     return new_port_with( &options );
 }
 
-static void wait_readable( int descriptor )
-{
-    struct pollfd readable;
-    readable.fd = descriptor;
-    readable.events = POLLIN;
-    while( poll( &readable, 1, -1 ) == -1 )
-        CHECK( errno == EINTR );
-}
-
-/* Runs the port as an event loop does, until there is an event of this kind with this number. */
+/* Runs the port until there is an event of this kind with this number: as an event loop does, where a port can be polled. */
 static void drive_until( void *driven, enum kind kind, size_t number )
 {
     int descriptor = -1;
-    CHECK_OK( socket_iocp_pollable( driven, &descriptor ) );
+    int code = socket_iocp_pollable( driven, &descriptor );
+    CHECK( code == CODE_OF_POLLABLE && ( descriptor == -1 ) == ( code != 0 ) );
     CHECK_OK( socket_iocp_run( driven, 0 ) );
     while( logged( kind ) < number )
     {
-        wait_readable( descriptor );
-        CHECK_OK( socket_iocp_run( driven, 0 ) );
+        if( code == 0 )
+            CHECK( wait_readable( descriptor ) );
+        CHECK_OK( socket_iocp_run( driven, code == 0 ? 0 : -1 ) );
     }
 }
 
 static void an_event_loop( void )
 {
     struct sockaddr_in address;
-    int listener = listen_on_loopback( &address ), client;
+    SOCKET listener = listen_on_loopback( &address ), client;
     void *handle;
     struct event event;
 
@@ -57,7 +50,7 @@ static void an_event_loop( void )
     CHECK_OK( socket_iocp_issue_sync_send( port, handle, event.data, 4, NULL ) );
     drive_until( port, SENT, 1 );
     expect_bytes( client, "ping" );
-    close( client );
+    close_socket( client );
     CHECK_OK( socket_iocp_close_socket( port, handle ) );
     drive_until( port, ENDED, 1 );
     delete_port( port );
@@ -68,7 +61,7 @@ static void an_event_loop( void )
 /* A deadline shows on the pollable descriptor as well. */
 static void deadlines( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle;
     port = new_driven( 20 );
     handle = add_pair( port, ends, NULL );
@@ -76,7 +69,7 @@ static void deadlines( void )
     drive_until( port, ENDED, 1 );
     CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_TIMED_OUT );
     delete_port( port );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
@@ -106,7 +99,7 @@ static void run_inside( struct event *event )
 /* A callback may run another port, not its own; each callback's result is its own. */
 static void nested( void )
 {
-    int outer_ends[2], inner_ends[2];
+    SOCKET outer_ends[2], inner_ends[2];
     void *outer_handle, *inner_handle;
     port = new_driven( 0 );
     inner = new_driven( 0 );
@@ -126,7 +119,7 @@ static void nested( void )
     CHECK( inner_codes[5] == SOCKET_IOCP_E_BUSY );
     delete_port( inner );
     delete_port( port );
-    close( outer_ends[1] ), close( inner_ends[1] );
+    close_socket( outer_ends[1] ), close_socket( inner_ends[1] );
     forget_events();
 }
 
@@ -150,7 +143,7 @@ static void let_another_thread_try( struct event *event )
 static void one_at_a_time( void )
 {
     pthread_t second;
-    int ends[2];
+    SOCKET ends[2];
     void *handle;
     port = new_driven( 0 );
     handle = add_pair( port, ends, NULL );
@@ -163,7 +156,7 @@ static void one_at_a_time( void )
     CHECK( pthread_join( second, NULL ) == 0 );
     CHECK_OK( code_of_second );
     delete_port( port );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
@@ -180,7 +173,7 @@ static void *run_for_ever( void *argument )
 static void deleted_while_running( void )
 {
     pthread_t runner;
-    int ends[2];
+    SOCKET ends[2];
     port = new_driven( 0 );
     CHECK( pthread_create( &runner, NULL, run_for_ever, NULL ) == 0 );
     CHECK_OK( socket_iocp_issue_recv( port, add_pair( port, ends, NULL ) ) );
@@ -190,7 +183,7 @@ static void deleted_while_running( void )
     CHECK( logged( ENDED ) == 1 );
     CHECK( pthread_join( runner, NULL ) == 0 );
     CHECK( code_of_second == SOCKET_IOCP_E_CLOSED );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
@@ -202,7 +195,8 @@ static void delete_here( struct event *event )
 
 static void deleted_in_its_own_callback( void )
 {
-    int ends[2], code;
+    SOCKET ends[2];
+    int code;
     void *handle;
     port = new_driven( 0 );
     handle = add_pair( port, ends, NULL );
@@ -215,7 +209,7 @@ static void deleted_in_its_own_callback( void )
     CHECK( code == SOCKET_IOCP_E_CLOSED );
     CHECK( logged( RECEIVED ) == 1 && logged( ENDED ) == 1 );
     forget_port( port );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
@@ -232,8 +226,7 @@ static void a_port_with_threads( void )
 
 int main( void )
 {
-    int descriptors = open_descriptors();
-    begin_test();
+    int sockets = begin_test();
     an_event_loop();
     deadlines();
     nested();
@@ -241,6 +234,6 @@ int main( void )
     deleted_while_running();
     deleted_in_its_own_callback();
     a_port_with_threads();
-    CHECK( open_descriptors() == descriptors );
+    CHECK( open_sockets() == sockets );
     return 0;
 }

@@ -53,7 +53,7 @@ static void echo_ended( SOCKET socket, void *user )
     pthread_mutex_unlock( &mutex );
 }
 
-static void exchange( const int *clients )
+static void exchange( const SOCKET *clients )
 {
     char out[1000], in[1000];
     int round, client;
@@ -76,11 +76,10 @@ static void exchange( const int *clients )
 
 int main( void )
 {
-    int clients[CLIENTS], client, descriptors = open_descriptors();
+    int sockets = begin_test(), client;
     struct sockaddr_in address;
-    int listener = listen_on_loopback( &address );
+    SOCKET clients[CLIENTS], listener = listen_on_loopback( &address );
 
-    begin_test();
     CHECK_OK( socket_iocp_new( &port, 4096, echo_accepted, echo_received, echo_sent, echo_ended ) );
     CHECK_OK( socket_iocp_add_listen_socket( port, listener, 4, (void *)LISTENER ) );
     for( client = 0; client < CLIENTS; client++ )
@@ -88,9 +87,9 @@ int main( void )
     exchange( clients );
     for( client = 0; client < CLIENTS; client++ )
     {
-        CHECK( shutdown( clients[client], SHUT_WR ) == 0 );
+        CHECK( shutdown( clients[client], SENDING ) == 0 );
         expect_end( clients[client] );
-        close( clients[client] );
+        close_socket( clients[client] );
     }
     pthread_mutex_lock( &mutex );
     while( farewells < CLIENTS )
@@ -98,6 +97,6 @@ int main( void )
     pthread_mutex_unlock( &mutex );
     socket_iocp_delete( port );
     CHECK( farewells == CLIENTS );
-    CHECK( open_descriptors() == descriptors );
+    CHECK( open_sockets() == sockets );
     return 0;
 }

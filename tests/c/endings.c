@@ -4,12 +4,12 @@
 static void *port;
 static char much[MORE_THAN_FITS];
 
-static void read_to_the_end( int descriptor, size_t expected )
+static void read_to_the_end( SOCKET from, size_t expected )
 {
     static char in[65536];
     size_t got = 0;
     ssize_t count;
-    while( ( count = recv( descriptor, in, sizeof in, 0 ) ) > 0 )
+    while( ( count = recv( from, in, sizeof in, 0 ) ) > 0 )
         got += (size_t)count;
     CHECK( count == 0 );
     CHECK( got == expected );
@@ -19,7 +19,7 @@ static void read_to_the_end( int descriptor, size_t expected )
 static void close_delivers( void )
 {
     enum { SIZE = 4 * 1024 * 1024 };
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, &ends );
     write_all( ends[1], "never read", 10 );
     CHECK_OK( socket_iocp_issue_async_send( port, handle, much, SIZE, (void *)1 ) );
@@ -27,7 +27,7 @@ static void close_delivers( void )
     CHECK_OK( socket_iocp_close_socket( port, handle ) );
     read_to_the_end( ends[1], SIZE + 1 );
     CHECK( logged( ENDED ) == 0 );
-    close( ends[1] );
+    close_socket( ends[1] );
     CHECK_OK( await( ENDED, 1 ).completion.status );
     CHECK( await( ENDED, 1 ).user == &ends );
     CHECK_OK( await( SENT, 1 ).completion.status );
@@ -38,12 +38,12 @@ static void close_delivers( void )
 /* A recv outstanding at the end is reported by the farewell alone. */
 static void recv_ends_with_its_socket( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
     CHECK_OK( socket_iocp_close_socket( port, handle ) );
     expect_end( ends[1] );
-    close( ends[1] );
+    close_socket( ends[1] );
     CHECK_OK( await( ENDED, 1 ).completion.status );
     CHECK( logged( RECEIVED ) == 0 );
     forget_events();
@@ -52,7 +52,7 @@ static void recv_ends_with_its_socket( void )
 static void close_gives_up( void )
 {
     struct socket_iocp_options options = default_options();
-    int ends[2];
+    SOCKET ends[2];
     void *hasty, *handle;
     options.linger_ms = 20;
     hasty = new_port_with( &options );
@@ -63,20 +63,13 @@ static void close_gives_up( void )
     CHECK( await( SENT, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
     CHECK( await( SENT, 1 ).completion.byte_count < sizeof much );
     delete_port( hasty );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
-}
-
-static void expect_reset( int descriptor )
-{
-    char byte;
-    CHECK( recv( descriptor, &byte, 1, 0 ) == -1 );
-    CHECK( errno == ECONNRESET );
 }
 
 static void abort_resets( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
@@ -84,14 +77,14 @@ static void abort_resets( void )
     CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
     CHECK( logged( RECEIVED ) == 0 );
     CHECK_CODE( CLOSED, socket_iocp_abort_socket( port, handle ) );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void abort_reports_every_send( void )
 {
     enum { SENDS = 10 };
-    int ends[2];
+    SOCKET ends[2];
     size_t index;
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_issue_async_send( port, handle, much, sizeof much, (void *)1 ) );
@@ -105,19 +98,19 @@ static void abort_reports_every_send( void )
         CHECK( await( SENT, index ).write == (void *)index );
         CHECK( await( SENT, index ).completion.status == SOCKET_IOCP_E_CANCELLED );
     }
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void abort_overrides_close( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_issue_sync_send( port, handle, much, sizeof much, NULL ) );
     CHECK_OK( socket_iocp_close_socket( port, handle ) );
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
@@ -129,8 +122,8 @@ static void write_in_farewell( struct event *event )
 
 static void remove_hands_back( void )
 {
-    int ends[2];
-    void *handle = add_pair( port, ends, NULL ), *again;
+    SOCKET ends[2];
+    void *handle = add_pair( port, ends, NULL );
     test_hooks[ENDED] = write_in_farewell;
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
     CHECK_OK( socket_iocp_remove_socket( port, handle ) );
@@ -139,9 +132,28 @@ static void remove_hands_back( void )
     expect_bytes( ends[1], "mine again" );
     CHECK_CODE( CLOSED, socket_iocp_issue_recv( port, handle ) );
 
-    /* What comes now waits for whoever has the socket next: here the port again. */
+    /* What comes now waits for whoever has the socket next. */
     write_all( ends[1], "kept", 4 );
+    expect_bytes( ends[0], "kept" );
     forget_events();
+    close_socket( ends[0] ), close_socket( ends[1] );
+}
+
+static void removed_comes_back( void )
+{
+    SOCKET ends[2];
+    void *handle = add_pair( port, ends, NULL ), *again;
+    CHECK_OK( socket_iocp_remove_socket( port, handle ) );
+    await( ENDED, 1 );
+    forget_events();
+    if( !sockets_come_back() )
+    {
+        CHECK_CODE( UNSUPPORTED, socket_iocp_add_connected_socket( port, ends[0], NULL ) );
+        CHECK( is_open( ends[0] ) );
+        close_socket( ends[0] ), close_socket( ends[1] );
+        return;
+    }
+    write_all( ends[1], "kept", 4 );
     CHECK_OK( socket_iocp_add_connected_socket( port, ends[0], NULL ) );
     again = socket_iocp_find_socket( port, ends[0] );
     CHECK( again != NULL && again != handle );
@@ -150,13 +162,13 @@ static void remove_hands_back( void )
     CHECK_OK( socket_iocp_remove_socket( port, again ) );
     CHECK_OK( await( ENDED, 1 ).completion.status );
     CHECK( is_open( ends[0] ) );
-    close( ends[0] ), close( ends[1] );
+    close_socket( ends[0] ), close_socket( ends[1] );
     forget_events();
 }
 
 static void half_close( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_issue_async_send( port, handle, (void *)"bye", 3, NULL ) );
     CHECK_OK( socket_iocp_shutdown_send( port, handle ) );
@@ -166,33 +178,28 @@ static void half_close( void )
     write_all( ends[1], "still here", 10 );
     CHECK( await( RECEIVED, 1 ).byte_count == 10 );
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
-    CHECK( shutdown( ends[1], SHUT_WR ) == 0 );
+    CHECK( shutdown( ends[1], SENDING ) == 0 );
     CHECK( await( RECEIVED, 2 ).byte_count == 0 );
 
     /* FIN both ways ends nothing. */
     CHECK( socket_iocp_find_socket( port, ends[0] ) == handle && logged( ENDED ) == 0 );
     CHECK_OK( socket_iocp_close_socket( port, handle ) );
     CHECK_OK( await( ENDED, 1 ).completion.status );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 /* A failure that nobody watches for is said by the next operation. */
 static void failure( void )
 {
-    struct linger linger = { 1, 0 };
-    struct pollfd poll_reset;
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
-    CHECK( setsockopt( ends[1], SOL_SOCKET, SO_LINGER, &linger, sizeof linger ) == 0 );
-    close( ends[1] );
-    poll_reset.fd = ends[0];
-    poll_reset.events = POLLIN;
-    CHECK( poll( &poll_reset, 1, -1 ) == 1 );
+    reset( ends[1] );
+    CHECK( wait_readable( ends[0] ) );
     CHECK( socket_iocp_find_socket( port, ends[0] ) == handle && logged( ENDED ) == 0 );
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
     CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_RESET );
-    CHECK( await( ENDED, 1 ).completion.os_error == ECONNRESET );
+    CHECK( is_reset( await( ENDED, 1 ).completion.os_error ) );
     CHECK( logged( RECEIVED ) == 0 );
     forget_events();
 }
@@ -200,13 +207,11 @@ static void failure( void )
 /* A SOCKET closed behind the library's back: its number's next owner is left in peace. */
 static void foreign_close( void )
 {
-    int ends[2], next[2];
+    SOCKET ends[2], next[2];
     void *handle;
     add_pair( port, ends, (void *)1 );
-    tcp_pair( next );
-    close( ends[0] );
-    CHECK( dup2( next[0], ends[0] ) == ends[0] );
-    close( next[0] );
+    close_socket( ends[0] );
+    CHECK( tcp_pair_under( ends[0], next ) );
     CHECK_OK( socket_iocp_add_connected_socket( port, ends[0], (void *)2 ) );
     CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_FOREIGN_CLOSE );
     CHECK( await( ENDED, 1 ).user == (void *)1 );
@@ -216,14 +221,13 @@ static void foreign_close( void )
     CHECK( await( RECEIVED, 1 ).user == (void *)2 && await( RECEIVED, 1 ).byte_count == 5 );
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     CHECK( await( ENDED, 2 ).user == (void *)2 );
-    close( ends[1] ), close( next[1] );
+    close_socket( ends[1] ), close_socket( next[1] );
     forget_events();
 }
 
 int main( void )
 {
-    int descriptors = open_descriptors();
-    begin_test();
+    int sockets = begin_test();
     port = new_port();
     close_delivers();
     recv_ends_with_its_socket();
@@ -232,10 +236,11 @@ int main( void )
     abort_reports_every_send();
     abort_overrides_close();
     remove_hands_back();
+    removed_comes_back();
     half_close();
     failure();
     foreign_close();
     delete_port( port );
-    CHECK( open_descriptors() == descriptors );
+    CHECK( open_sockets() == sockets );
     return 0;
 }

@@ -11,19 +11,18 @@ static void refuse( struct event *event )
 static void refused_connections( void )
 {
     struct sockaddr_in address;
-    int listener = listen_on_loopback( &address ), client;
-    char byte;
+    SOCKET listener = listen_on_loopback( &address ), client;
     accepted_user_state = &address;
     test_hooks[ACCEPTED] = refuse;
     CHECK_OK( socket_iocp_add_listen_socket( port, listener, 1, NULL ) );
     client = connect_to( &address );
-    CHECK( recv( client, &byte, 1, 0 ) == -1 && errno == ECONNRESET );
+    expect_reset( client );
     CHECK( await( ENDED, 1 ).user == &address );
     CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
-    close( client );
+    close_socket( client );
     CHECK_OK( socket_iocp_remove_listen_socket( port, listener ) );
     await( LISTEN_ENDED, 1 );
-    close( listener );
+    close_socket( listener );
     forget_events();
 }
 
@@ -31,7 +30,8 @@ static void changed_backlog( void )
 {
     enum { CLIENTS = 30 };
     struct sockaddr_in address;
-    int listener = listen_on_loopback( &address ), clients[CLIENTS], index;
+    SOCKET listener = listen_on_loopback( &address ), clients[CLIENTS];
+    int index;
     CHECK_OK( socket_iocp_add_listen_socket( port, listener, 1, NULL ) );
     for( index = 0; index < CLIENTS; index++ )
     {
@@ -42,13 +42,33 @@ static void changed_backlog( void )
     CHECK_OK( socket_iocp_remove_listen_socket( port, listener ) );
     CHECK_OK( await( LISTEN_ENDED, 1 ).completion.status );
     CHECK_CODE( NOT_ADDED, socket_iocp_set_accept_backlog( port, listener, 1 ) );
-    close( listener );
+    close_socket( listener );
     for( index = 1; index <= CLIENTS; index++ )
         CHECK_OK( socket_iocp_abort_socket( port, socket_iocp_find_socket( port, await( ACCEPTED, (size_t)index ).socket ) ) );
     await( ENDED, CLIENTS );
     CHECK( logged( ACCEPTED ) == CLIENTS );
     for( index = 0; index < CLIENTS; index++ )
-        close( clients[index] );
+        close_socket( clients[index] );
+    forget_events();
+}
+
+/* A listen socket that was removed may be added again. */
+static void comes_back( SOCKET listener, const struct sockaddr_in *address )
+{
+    SOCKET client;
+    if( !sockets_come_back() )
+    {
+        CHECK_CODE( UNSUPPORTED, socket_iocp_add_listen_socket( port, listener, 1, NULL ) );
+        close_socket( listener );
+        return;
+    }
+    CHECK_OK( socket_iocp_add_listen_socket( port, listener, 1, NULL ) );
+    client = connect_to( address );
+    CHECK_OK( socket_iocp_abort_socket( port, socket_iocp_find_socket( port, await( ACCEPTED, 1 ).socket ) ) );
+    await( ENDED, 1 );
+    CHECK_OK( socket_iocp_remove_listen_socket( port, listener ) );
+    await( LISTEN_ENDED, 1 );
+    close_socket( client ), close_socket( listener );
     forget_events();
 }
 
@@ -56,7 +76,7 @@ static void changed_backlog( void )
 static void removed( void )
 {
     struct sockaddr_in address;
-    int listener = listen_on_loopback( &address ), client, connection, flags;
+    SOCKET listener = listen_on_loopback( &address ), client, connection;
     CHECK_OK( socket_iocp_add_listen_socket( port, listener, 4, &address ) );
     client = connect_to( &address );
     await( ACCEPTED, 1 );
@@ -67,36 +87,38 @@ static void removed( void )
     CHECK( is_open( listener ) );
     CHECK_OK( socket_iocp_abort_socket( port, socket_iocp_find_socket( port, await( ACCEPTED, 1 ).socket ) ) );
     await( ENDED, 1 );
-    close( client );
+    close_socket( client );
 
     client = connect_to( &address );
-    flags = fcntl( listener, F_GETFL );
-    CHECK( flags != -1 && fcntl( listener, F_SETFL, flags & ~O_NONBLOCK ) == 0 );
+    CHECK( make_blocking( listener ) );
     connection = accept( listener, NULL, NULL );
-    CHECK( connection != -1 );
+    CHECK( connection != INVALID_SOCKET );
     CHECK( logged( ACCEPTED ) == 1 );
-    close( connection ), close( client );
+    close_socket( connection ), close_socket( client );
     forget_events();
+    comes_back( listener, &address );
+}
 
-    /* And it may come back. */
-    CHECK_OK( socket_iocp_add_listen_socket( port, listener, 1, NULL ) );
-    client = connect_to( &address );
-    CHECK_OK( socket_iocp_abort_socket( port, socket_iocp_find_socket( port, await( ACCEPTED, 1 ).socket ) ) );
-    await( ENDED, 1 );
-    close( client );
+static void ended_with_its_port( void )
+{
+    struct sockaddr_in address;
+    SOCKET listener = listen_on_loopback( &address );
+    CHECK_OK( socket_iocp_add_listen_socket( port, listener, 4, &address ) );
+    delete_port( port );
+    CHECK( logged( LISTEN_ENDED ) == 1 );
+    CHECK( await( LISTEN_ENDED, 1 ).user == &address );
+    CHECK( await( LISTEN_ENDED, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
+    CHECK( !is_open( listener ) );
 }
 
 int main( void )
 {
-    int descriptors = open_descriptors();
-    begin_test();
+    int sockets = begin_test();
     port = new_port();
     refused_connections();
     changed_backlog();
     removed();
-    delete_port( port );
-    CHECK( logged( LISTEN_ENDED ) == 1 );
-    CHECK( await( LISTEN_ENDED, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
-    CHECK( open_descriptors() == descriptors );
+    ended_with_its_port();
+    CHECK( open_sockets() == sockets );
     return 0;
 }

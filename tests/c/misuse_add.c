@@ -8,50 +8,49 @@ static void *port;
 
 static void no_descriptors( void )
 {
-    int closed = socket( AF_INET, SOCK_STREAM, 0 );
-    close( closed );
+    SOCKET closed = socket( AF_INET, SOCK_STREAM, 0 );
+    close_socket( closed );
     CHECK_CODE( BAD_SOCKET, ADD_LISTEN( INVALID_SOCKET ) );
     CHECK_CODE( BAD_SOCKET, ADD_CONNECTED( INVALID_SOCKET ) );
-    CHECK_CODE( BAD_SOCKET, ADD_LISTEN( -12345 ) );
-    CHECK_CODE( BAD_SOCKET, ADD_CONNECTED( -12345 ) );
-    errno = 0;
+    CHECK_CODE( BAD_SOCKET, ADD_LISTEN( (SOCKET)-12345 ) );
+    CHECK_CODE( BAD_SOCKET, ADD_CONNECTED( (SOCKET)-12345 ) );
+    set_last_error( 0 );
     CHECK_CODE( BAD_SOCKET, ADD_LISTEN( closed ) );
-    CHECK( errno == EBADF );
-    errno = 0;
+    CHECK( last_error() == NOT_A_SOCKET );
+    set_last_error( 0 );
     CHECK_CODE( BAD_SOCKET, ADD_CONNECTED( closed ) );
-    CHECK( errno == EBADF );
+    CHECK( last_error() == NOT_A_SOCKET );
     CHECK_CODE( BAD_SOCKET, ADD_CONNECTED( 0x7fffffff ) );
     CHECK( socket_iocp_find_socket( port, closed ) == NULL );
-    CHECK( socket_iocp_find_socket( port, -1 ) == NULL );
+    CHECK( socket_iocp_find_socket( port, INVALID_SOCKET ) == NULL );
     CHECK( socket_iocp_find_socket( port, 0x7fffffff ) == NULL );
 }
 
 static void no_sockets( void )
 {
-    int ends[2], file = open( "/dev/null", O_RDWR );
-    CHECK( file != -1 && pipe( ends ) == 0 );
+    SOCKET ends[2], file = open_file();
+    CHECK( file != INVALID_SOCKET && open_pipe( ends ) );
     CHECK_CODE( NOT_SOCKET, ADD_LISTEN( file ) );
     CHECK_CODE( NOT_SOCKET, ADD_CONNECTED( file ) );
     CHECK_CODE( NOT_SOCKET, ADD_CONNECTED( ends[0] ) );
     CHECK( is_open( file ) && is_open( ends[0] ) );
-    close( file ), close( ends[0] ), close( ends[1] );
+    close_file( file ), close_file( ends[0] ), close_file( ends[1] );
 }
 
 static void no_streams( void )
 {
-    int ends[2], datagram = socket( AF_INET, SOCK_DGRAM, 0 );
-    CHECK( datagram != -1 && socketpair( AF_UNIX, SOCK_DGRAM, 0, ends ) == 0 );
+    SOCKET datagram = socket( AF_INET, SOCK_DGRAM, 0 );
+    CHECK( datagram != INVALID_SOCKET );
     CHECK_CODE( NOT_STREAM, ADD_LISTEN( datagram ) );
     CHECK_CODE( NOT_STREAM, ADD_CONNECTED( datagram ) );
-    CHECK_CODE( NOT_STREAM, ADD_CONNECTED( ends[0] ) );
-    CHECK( is_open( datagram ) && is_open( ends[0] ) );
-    close( datagram ), close( ends[0] ), close( ends[1] );
+    CHECK( is_open( datagram ) );
+    close_socket( datagram );
 }
 
 static void in_the_wrong_state( void )
 {
     struct sockaddr_in address;
-    int ends[2], listener = listen_on_loopback( &address ), fresh = socket( AF_INET, SOCK_STREAM, 0 );
+    SOCKET ends[2], listener = listen_on_loopback( &address ), fresh = socket( AF_INET, SOCK_STREAM, 0 );
     tcp_pair( ends );
     CHECK_CODE( LISTENING, ADD_CONNECTED( listener ) );
     CHECK_CODE( NOT_LISTENING, ADD_LISTEN( ends[0] ) );
@@ -60,13 +59,13 @@ static void in_the_wrong_state( void )
     CHECK_CODE( INVALID_ARGUMENT, socket_iocp_add_listen_socket( port, listener, 0, NULL ) );
     CHECK( is_open( listener ) && is_open( ends[0] ) && is_open( fresh ) );
     CHECK( socket_iocp_find_socket( port, ends[0] ) == NULL );
-    close( listener ), close( fresh ), close( ends[0] ), close( ends[1] );
+    close_socket( listener ), close_socket( fresh ), close_socket( ends[0] ), close_socket( ends[1] );
 }
 
 static void added_before( void )
 {
     struct sockaddr_in address;
-    int ends[2], listener = listen_on_loopback( &address );
+    SOCKET ends[2], listener = listen_on_loopback( &address );
     void *other = new_port(), *handle = add_pair( port, ends, NULL );
 
     CHECK_CODE( ALREADY_ADDED, ADD_CONNECTED( ends[0] ) );
@@ -87,13 +86,13 @@ static void added_before( void )
 
     delete_port( other );
     CHECK( is_open( ends[0] ) && is_open( listener ) );
-    close( ends[1] );
+    close_socket( ends[1] );
 }
 
 static void above_the_limit( void )
 {
     struct socket_iocp_options options = default_options();
-    int first[2], second[2];
+    SOCKET first[2], second[2];
     void *limited;
     options.max_sockets = 1;
     limited = new_port_with( &options );
@@ -102,13 +101,12 @@ static void above_the_limit( void )
     CHECK_CODE( LIMIT, socket_iocp_add_connected_socket( limited, second[0], NULL ) );
     CHECK( is_open( second[0] ) );
     delete_port( limited );
-    close( first[1] ), close( second[0] ), close( second[1] );
+    close_socket( first[1] ), close_socket( second[0] ), close_socket( second[1] );
 }
 
 int main( void )
 {
-    int descriptors = open_descriptors();
-    begin_test();
+    int sockets = begin_test();
     port = new_port();
     no_descriptors();
     no_sockets();
@@ -118,6 +116,6 @@ int main( void )
     added_before();
     above_the_limit();
     delete_port( port );
-    CHECK( open_descriptors() == descriptors );
+    CHECK( open_sockets() == sockets );
     return 0;
 }

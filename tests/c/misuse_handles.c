@@ -7,12 +7,13 @@ static void expect_of_port( void *port, int code, int line )
     struct socket_iocp_completion completion;
     struct socket_iocp_counters counters;
     uint32_t backend;
-    int descriptor, ends[2];
+    int descriptor;
+    SOCKET ends[2];
     void *buffer = NULL, *socket_state = (void *)(uintptr_t)0x123456;
 
     completion.size = sizeof completion;
     counters.size = sizeof counters;
-    CHECK( socketpair( AF_UNIX, SOCK_STREAM, 0, ends ) == 0 );
+    tcp_pair( ends );
 #define EXPECT( call ) check_code( __FILE__, line, #call, code, call )
     EXPECT( socket_iocp_add_listen_socket( port, ends[0], 1, NULL ) );
     EXPECT( socket_iocp_add_connected_socket( port, ends[0], NULL ) );
@@ -34,7 +35,7 @@ static void expect_of_port( void *port, int code, int line )
 #undef EXPECT
     CHECK( socket_iocp_find_socket( port, ends[0] ) == NULL );
     CHECK( buffer == NULL && is_open( ends[0] ) );
-    close( ends[0] ), close( ends[1] );
+    close_socket( ends[0] ), close_socket( ends[1] );
     socket_iocp_delete( port );
 }
 
@@ -89,21 +90,10 @@ static void of_another_port( void *port, void *socket_state )
 }
 
 /* Adds one end of a connection under this number, which is free. */
-static void *add_under( void *port, int number, int ends[2] )
+static void *add_under( void *port, SOCKET number, SOCKET ends[2] )
 {
     void *handle;
-    tcp_pair( ends );
-    if( ends[1] == number )
-    {
-        ends[1] = ends[0];
-        ends[0] = number;
-    }
-    if( ends[0] != number )
-    {
-        CHECK( dup2( ends[0], number ) == number );
-        close( ends[0] );
-        ends[0] = number;
-    }
+    CHECK( tcp_pair_under( number, ends ) );
     CHECK_OK( socket_iocp_add_connected_socket( port, number, NULL ) );
     handle = socket_iocp_find_socket( port, number );
     CHECK( handle != NULL );
@@ -114,15 +104,15 @@ static void *add_under( void *port, int number, int ends[2] )
 static void dead_sockets( void *port )
 {
     enum { MANY = 50 };
-    int ends[2], again[MANY][2], index;
-    char byte;
+    SOCKET ends[2], again[MANY][2];
+    int index;
     void *dead = add_pair( port, ends, NULL );
 
     CHECK_OK( socket_iocp_abort_socket( port, dead ) );
     await( ENDED, 1 );
-    /* The peer sees the reset when the descriptor is closed. */
-    CHECK( recv( ends[1], &byte, 1, 0 ) == -1 && errno == ECONNRESET );
-    close( ends[1] );
+    /* The peer sees the reset when the socket is closed. */
+    expect_reset( ends[1] );
+    close_socket( ends[1] );
     for( index = 0; index < MANY; index++ )
     {
         void *alive = index == 0 ? add_under( port, ends[0], again[index] ) : add_pair( port, again[index], NULL );
@@ -134,12 +124,12 @@ static void dead_sockets( void *port )
         CHECK_OK( socket_iocp_abort_socket( port, socket_iocp_find_socket( port, again[index][0] ) ) );
     await( ENDED, 1 + MANY );
     for( index = 0; index < MANY; index++ )
-        close( again[index][1] );
+        close_socket( again[index][1] );
 }
 
 static void dead_ports( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *dead = new_port(), *socket_state = add_pair( dead, ends, NULL ), *again;
     delete_port( dead );
     expect_of_port( dead, SOCKET_IOCP_E_CLOSED, __LINE__ );
@@ -148,14 +138,14 @@ static void dead_ports( void )
     expect_of_port( dead, SOCKET_IOCP_E_CLOSED, __LINE__ );
     CHECK( socket_iocp_issue_recv( again, socket_state ) == SOCKET_IOCP_E_CLOSED );
     delete_port( again );
-    close( ends[1] );
+    close_socket( ends[1] );
 }
 
 int main( void )
 {
-    int descriptors = open_descriptors(), ends[2];
+    int sockets = begin_test();
+    SOCKET ends[2];
     void *port, *socket_state;
-    begin_test();
     port = new_port();
     socket_state = add_pair( port, ends, NULL );
     made_up( port, socket_state );
@@ -163,8 +153,8 @@ int main( void )
     dead_sockets( port );
     CHECK( socket_iocp_find_socket( port, ends[0] ) == socket_state );
     delete_port( port );
-    close( ends[1] );
+    close_socket( ends[1] );
     dead_ports();
-    CHECK( open_descriptors() == descriptors );
+    CHECK( open_sockets() == sockets );
     return 0;
 }

@@ -5,7 +5,7 @@ static char much[MORE_THAN_FITS];
 
 static void second_recv( void *port )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
     CHECK_CODE( BUSY, socket_iocp_issue_recv( port, handle ) );
@@ -15,16 +15,16 @@ static void second_recv( void *port )
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     await( ENDED, 1 );
     CHECK( logged( RECEIVED ) == 1 );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void recv_after_the_end( void *port )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
-    CHECK( shutdown( ends[1], SHUT_WR ) == 0 );
+    CHECK( shutdown( ends[1], SENDING ) == 0 );
     CHECK( await( RECEIVED, 1 ).byte_count == 0 );
     CHECK_CODE( EOF, socket_iocp_issue_recv( port, handle ) );
     CHECK_OK( socket_iocp_issue_sync_send( port, handle, (void *)"still", 5, NULL ) );
@@ -32,13 +32,14 @@ static void recv_after_the_end( void *port )
     CHECK( logged( ENDED ) == 0 );
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     await( ENDED, 1 );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void second_sync_send( void *port )
 {
-    int ends[2], first, second;
+    SOCKET ends[2];
+    int first, second;
     void *handle = add_pair( port, ends, NULL );
     CHECK_CODE( NULL_POINTER, socket_iocp_issue_sync_send( port, handle, NULL, 1, NULL ) );
     CHECK_CODE( NULL_POINTER, socket_iocp_issue_async_send( port, handle, NULL, 1, NULL ) );
@@ -50,13 +51,13 @@ static void second_sync_send( void *port )
     CHECK( await( SENT, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
     await( ENDED, 1 );
     CHECK( logged( SENT ) == 2 );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void send_after_shutdown( void *port )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_issue_async_send( port, handle, (void *)"last", 4, NULL ) );
     CHECK_OK( socket_iocp_shutdown_send( port, handle ) );
@@ -68,14 +69,14 @@ static void send_after_shutdown( void *port )
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     await( ENDED, 1 );
     CHECK( logged( SENT ) == 1 );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void queue_full( void )
 {
     struct socket_iocp_options options = default_options();
-    int ends[2];
+    SOCKET ends[2];
     void *port, *handle;
     options.max_queued_sends = 2;
     port = new_port_with( &options );
@@ -86,13 +87,13 @@ static void queue_full( void )
     CHECK_OK( socket_iocp_issue_sync_send( port, handle, much, 1, NULL ) );
     delete_port( port );
     CHECK( logged( SENT ) == 3 && logged( ENDED ) == 1 );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void after_the_end_began( void *port )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_close_socket( port, handle ) );
     CHECK_CODE( CLOSED, socket_iocp_issue_recv( port, handle ) );
@@ -101,7 +102,7 @@ static void after_the_end_began( void *port )
     CHECK_CODE( CLOSED, socket_iocp_shutdown_send( port, handle ) );
     CHECK_CODE( CLOSED, socket_iocp_close_socket( port, handle ) );
     CHECK_CODE( CLOSED, socket_iocp_remove_socket( port, handle ) );
-    close( ends[1] );
+    close_socket( ends[1] );
     CHECK( await( ENDED, 1 ).completion.status == 0 );
     CHECK( logged( SENT ) == 0 && logged( RECEIVED ) == 0 );
     forget_events();
@@ -109,9 +110,8 @@ static void after_the_end_began( void *port )
 
 int main( void )
 {
-    int descriptors = open_descriptors();
+    int sockets = begin_test();
     void *port;
-    begin_test();
     port = new_port();
     second_recv( port );
     recv_after_the_end( port );
@@ -120,6 +120,6 @@ int main( void )
     after_the_end_began( port );
     delete_port( port );
     queue_full();
-    CHECK( open_descriptors() == descriptors );
+    CHECK( open_sockets() == sockets );
     return 0;
 }

@@ -28,6 +28,7 @@ static void options( void )
 {
     static const int32_t wrong_threads[] = { -2, 1025, INT32_MIN, INT32_MAX };
     static const uint32_t wrong_backends[] = { 4, 5, UINT32_MAX };
+    static const uint32_t wrong_switches[] = { 3, UINT32_MAX };
     static const size_t wrong_sizes[] = { 0, 1, sizeof( size_t ) - 1, 4097, (size_t)-1 };
     struct socket_iocp_options wrong;
     size_t index;
@@ -42,6 +43,15 @@ static void options( void )
     {
         wrong = default_options();
         wrong.backend = wrong_backends[index];
+        CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
+    }
+    for( index = 0; index < sizeof wrong_switches / sizeof *wrong_switches; index++ )
+    {
+        wrong = default_options();
+        wrong.idle_reads = wrong_switches[index];
+        CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
+        wrong = default_options();
+        wrong.skip_on_success = wrong_switches[index];
         CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
     }
     for( index = 0; index < sizeof wrong_sizes / sizeof *wrong_sizes; index++ )
@@ -87,32 +97,31 @@ static void environment( void )
 {
     const char *backend = getenv( "SOCKET_IOCP_BACKEND" );
     char *forced = backend == NULL ? NULL : strdup( backend );
-    struct socket_iocp_options windows = SOCKET_IOCP_OPTIONS_INIT;
+    struct socket_iocp_options foreign = SOCKET_IOCP_OPTIONS_INIT;
 
-    CHECK( setenv( "SOCKET_IOCP_THREADS", "0", 1 ) == 0 );
+    CHECK( set_variable( "SOCKET_IOCP_THREADS", "0" ) );
     CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, NULL ) );
-    CHECK( setenv( "SOCKET_IOCP_THREADS", "many", 1 ) == 0 );
+    CHECK( set_variable( "SOCKET_IOCP_THREADS", "many" ) );
     CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, NULL ) );
-    CHECK( setenv( "SOCKET_IOCP_THREADS", "1025", 1 ) == 0 );
+    CHECK( set_variable( "SOCKET_IOCP_THREADS", "1025" ) );
     CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, NULL ) );
-    CHECK( unsetenv( "SOCKET_IOCP_THREADS" ) == 0 );
+    CHECK( set_variable( "SOCKET_IOCP_THREADS", NULL ) );
 
-    CHECK( setenv( "SOCKET_IOCP_BACKEND", "iocp", 1 ) == 0 );
+    CHECK( set_variable( "SOCKET_IOCP_BACKEND", socket_iocp_backend_name( FOREIGN_BACKEND ) ) );
     CHECK_CODE( BACKEND_UNAVAILABLE, NEW( 4096, NULL ) );
-    CHECK( setenv( "SOCKET_IOCP_BACKEND", "steam", 1 ) == 0 );
+    CHECK( set_variable( "SOCKET_IOCP_BACKEND", "steam" ) );
     CHECK_CODE( BACKEND_UNAVAILABLE, NEW( 4096, NULL ) );
-    CHECK( unsetenv( "SOCKET_IOCP_BACKEND" ) == 0 );
-    windows.backend = SOCKET_IOCP_BACKEND_IOCP;
-    CHECK_CODE( BACKEND_UNAVAILABLE, NEW( 4096, &windows ) );
+    CHECK( set_variable( "SOCKET_IOCP_BACKEND", NULL ) );
+    foreign.backend = FOREIGN_BACKEND;
+    CHECK_CODE( BACKEND_UNAVAILABLE, NEW( 4096, &foreign ) );
     if( forced != NULL )
-        CHECK( setenv( "SOCKET_IOCP_BACKEND", forced, 1 ) == 0 );
+        CHECK( set_variable( "SOCKET_IOCP_BACKEND", forced ) );
     free( forced );
 }
 
 int main( void )
 {
-    int descriptors = open_descriptors();
-    begin_test();
+    int sockets = begin_test();
     port = untouched;
     pointers();
     sizes();
@@ -121,6 +130,6 @@ int main( void )
     larger_and_smaller_options();
     environment();
     CHECK( port == untouched );
-    CHECK( open_descriptors() == descriptors );
+    CHECK( open_sockets() == sockets );
     return 0;
 }

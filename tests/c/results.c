@@ -61,7 +61,7 @@ static void in_farewell( struct event *event )
     check_addresses( event );
     CHECK( event->completion.operation == SOCKET_IOCP_OPERATION_FAREWELL );
     CHECK( event->completion.status == SOCKET_IOCP_E_RESET );
-    CHECK( event->completion.os_error == ECONNRESET );
+    CHECK( is_reset( event->completion.os_error ) );
     CHECK( socket_iocp_issue_recv( port, event->completion.socket_iocp_socket_state ) == SOCKET_IOCP_E_CLOSED );
 }
 
@@ -73,19 +73,11 @@ static void in_listen_farewell( struct event *event )
     CHECK( event->completion.local_address == NULL && event->completion.remote_address_size == 0 );
 }
 
-/* Leaves so that the peer sees a reset. */
-static void reset( int descriptor )
-{
-    struct linger linger = { 1, 0 };
-    CHECK( setsockopt( descriptor, SOL_SOCKET, SO_LINGER, &linger, sizeof linger ) == 0 );
-    close( descriptor );
-}
-
 int main( void )
 {
     struct socket_iocp_completion completion;
     socklen_t size = sizeof client_address;
-    int listener, client;
+    SOCKET listener, client;
 
     begin_test();
     port = new_port();
@@ -113,6 +105,6 @@ int main( void )
     CHECK_CODE( WRONG_CONTEXT, socket_iocp_result( port, &completion ) );
     delete_port( port );
     CHECK_CODE( CLOSED, socket_iocp_result( port, &completion ) );
-    close( listener );
+    close_socket( listener );
     return 0;
 }

@@ -3,9 +3,17 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "socket_iocp.h"
+
+#ifdef _WIN32
+#include <ws2tcpip.h>
+#else
+#include <netinet/in.h>
+#include <unistd.h>
+#define closesocket close
+#endif
 
 typedef int (*new_function)( void **socket_iocp_state, size_t 
 read_buffer_size, void (*accept_callback_function)(SOCKET socket, struct 
@@ -81,6 +89,30 @@ static void check( int condition, const char *what )
     abort();
 }
 
+static void check_open( SOCKET made )
+{
+    check( made != INVALID_SOCKET, "a socket" );
+}
+
+/* Two ends of a connection over the loopback address. */
+static void make_pair( SOCKET ends[2] )
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    SOCKET listener = socket( AF_INET, SOCK_STREAM, 0 );
+    check_open( listener );
+    memset( &address, 0, sizeof address );
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl( INADDR_LOOPBACK );
+    check( bind( listener, (struct sockaddr *)&address, sizeof address ) != SOCKET_ERROR, "bind" );
+    check( getsockname( listener, (struct sockaddr *)&address, &size ) != SOCKET_ERROR, "getsockname" );
+    check( listen( listener, 1 ) != SOCKET_ERROR, "listen" );
+    check_open( ends[1] = socket( AF_INET, SOCK_STREAM, 0 ) );
+    check( connect( ends[1], (struct sockaddr *)&address, sizeof address ) != SOCKET_ERROR, "connect" );
+    check_open( ends[0] = accept( listener, NULL, NULL ) );
+    closesocket( listener );
+}
+
 int main( void )
 {
     void *port = NULL;
@@ -93,8 +125,9 @@ int main( void )
     (void)per_write_user_state, (void)accept_socket_backlog, (void)listen_user_state, (void)socket_iocp_socket_state;
     (void)write_buffer, (void)number_bytes_to_write;
 
-    check( socketpair( AF_UNIX, SOCK_STREAM, 0, ends ) != SOCKET_ERROR, "socketpair" );
+    /* The first port starts Winsock, too. */
     check( call_new( &port, 4096, accepted, received, sent, ended ) == 0, "new" );
+    make_pair( ends );
     check( call_add_listen_socket( port, INVALID_SOCKET, 1, NULL ) < 0, "add_listen_socket" );
     check( call_add_connected_socket( port, ends[0], &farewells ) == 0, "add_connected_socket" );
     check( call_issue_recv( port, NULL ) < 0, "issue_recv" );
@@ -102,6 +135,6 @@ int main( void )
     check( call_issue_async_send( port, NULL, NULL, nothing, NULL ) < 0, "issue_async_send" );
     call_delete( port );
     check( farewells == 1, "one farewell by the time that delete returns" );
-    close( ends[1] );
+    closesocket( ends[1] );
     return 0;
 }

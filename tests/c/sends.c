@@ -8,7 +8,8 @@ static void order( void )
 {
     enum { SENDS = 2000, SIZE = 300 };
     static unsigned char bytes[SENDS][SIZE], in[SIZE];
-    int ends[2], index;
+    SOCKET ends[2];
+    int index;
     void *handle = add_pair( port, ends, bytes );
 
     for( index = 0; index < SENDS; index++ )
@@ -35,13 +36,13 @@ static void order( void )
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     await( ENDED, 1 );
     CHECK( logged( SENT ) == SENDS );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 static void no_bytes( void )
 {
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
     CHECK_OK( socket_iocp_issue_async_send( port, handle, (void *)"a", 1, (void *)1 ) );
     CHECK_OK( socket_iocp_issue_async_send( port, handle, NULL, 0, (void *)2 ) );
@@ -53,7 +54,7 @@ static void no_bytes( void )
     expect_bytes( ends[1], "ab" );
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     await( ENDED, 1 );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
@@ -62,7 +63,7 @@ static void many_bytes( void )
 {
     static unsigned char bytes[MORE_THAN_FITS], in[65536];
     size_t index, got = 0;
-    int ends[2];
+    SOCKET ends[2];
     void *handle = add_pair( port, ends, NULL );
 
     for( index = 0; index < sizeof bytes; index++ )
@@ -79,19 +80,18 @@ static void many_bytes( void )
     CHECK( await( SENT, 1 ).completion.byte_count == sizeof bytes );
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     await( ENDED, 1 );
-    close( ends[1] );
+    close_socket( ends[1] );
     forget_events();
 }
 
 int main( void )
 {
-    int descriptors = open_descriptors();
-    begin_test();
+    int sockets = begin_test();
     port = new_port();
     order();
     no_bytes();
     many_bytes();
     delete_port( port );
-    CHECK( open_descriptors() == descriptors );
+    CHECK( open_sockets() == sockets );
     return 0;
 }

@@ -1,0 +1,72 @@
+# Servers of examples/c, each started and spoken to.
+
+# Starts a server on a free port, runs a client function with the port, ends the server by a signal: it must exit with 0.
+speak_to() { # client, server, further arguments
+    local client=$1 server=$2 number line pid status=1
+    shift 2
+    mkfifo "$work/fifo"
+    for _ in 1 2 3 4 5; do
+        number=$((20000 + RANDOM % 10000))
+        "${RUN[@]}" "$server" "127.0.0.1:$number" "$@" >"$work/fifo" &
+        pid=$!
+        if read -r line <"$work/fifo" && [[ $line == *listening* ]]; then
+            "$client" "$number"
+            status=$?
+            kill -INT "$pid"
+            wait "$pid" || { echo "the server ended with $?"; status=1; }
+            break
+        fi
+        wait "$pid"
+    done
+    rm "$work/fifo"
+    return "$status"
+}
+
+expect() { # descriptor, text
+    local got
+    IFS= read -r -t 10 -N "${#2}" -u "$1" got
+    [ "$got" = "$2" ] || { printf 'expected %q, got %q\n' "$2" "$got"; return 1; }
+}
+
+echo_client() { # port
+    exec 3<>"/dev/tcp/127.0.0.1/$1" || return
+    printf 'hello' >&3
+    expect 3 hello && printf 'again' >&3 && expect 3 again
+}
+
+# Every byte is checked.
+load_client() { # port
+    "$LOAD" load "127.0.0.1:$1" --connections 50 --messages 20000 --quiet
+}
+
+# A member is known to the others when its own first word has come to them.
+chat_client() { # port
+    exec 3<>"/dev/tcp/127.0.0.1/$1" 4<>"/dev/tcp/127.0.0.1/$1" || return
+    local got=
+    until [ -n "$got" ]; do
+        printf 'x' >&3
+        IFS= read -r -t 0.1 -N 1 -u 4 got
+    done
+    printf 'to you' >&4
+    expect 3 'to you'
+}
+
+http_client() { # port
+    local body
+    body=$(printf '%s\r\n' 'GET /below/file.txt HTTP/1.1' 'Host: x' '' 'GET /%2e%2e/files/below/file.txt HTTP/1.1' '' \
+        'GET /link/etc/passwd HTTP/1.1' '' 'POST / HTTP/1.1' '' 'GET /below/file%2etxt HTTP/1.1' 'Connection: close' '' |
+        ask "$1")
+    [ "$(grep -c '^HTTP/1.1 200 OK' <<<"$body")" = 2 ] && [ "$(grep -c '^a file$' <<<"$body")" = 2 ] &&
+        [ "$(grep -c '^HTTP/1.1 404 ' <<<"$body")" = 2 ] && [ "$(grep -c '^HTTP/1.1 405 ' <<<"$body")" = 1 ] &&
+        [[ $(printf 'nonsense\r\n\r\n' | ask "$1") == 'HTTP/1.1 400 '* ]] &&
+        [[ $(head -c 9000 /dev/zero | tr '\0' x | ask "$1") == 'HTTP/1.1 431 '* ]] && return
+    printf '%s\n' "$body"
+    return 1
+}
+
+ask() { # port; the request on stdin, the answer on stdout
+    local descriptor
+    exec {descriptor}<>"/dev/tcp/127.0.0.1/$1" || return
+    cat >&"$descriptor"
+    cat <&"$descriptor"
+}
