@@ -114,12 +114,12 @@
  * 6. The calls and the callbacks have the calling convention __cdecl, the compiler's default; on 32-bit x86 a program must not
  *    be compiled with another default (/Gr, /Gv, /Gz).
  * 7. The calls are imported without __declspec( dllimport ), so that the same program links with the DLL and with the static
- *    library; with the latter it needs -lws2_32 -lntdll -luserenv as well.
+ *    library; with the latter it needs the system's ws2_32, ntdll and userenv, and with MSVC's tools dbghelp.
  * 8. Neither socket_iocp_new() nor socket_iocp_delete() may be called in DllMain(): threads cannot start or end there.
  *
  *
  * A callback must return: it must not be left by longjmp() or by a C++ exception, and its thread must not be ended in it.
- * The library stays loaded once it has been (a port deleted from inside a callback finishes on its own threads).
+ * The library stays loaded once a port has been made (one deleted from inside a callback finishes on its own threads).
  */
 #ifndef SOCKET_IOCP_H
 #define SOCKET_IOCP_H

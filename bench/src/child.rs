@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use socket_iocp::BackendKind;
+use socket_iocp::{BackendKind, Statistics};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -47,6 +47,12 @@ pub(crate) struct Outcome {
     pub(crate) messages: u64,
 }
 
+impl From<Statistics> for Outcome {
+    fn from(statistics: Statistics) -> Outcome {
+        Outcome { waits: statistics.waits, messages: statistics.sends }
+    }
+}
+
 /// The child's main: does what the task says.
 pub(crate) fn serve(task: &str) -> Result<(), Error> {
     // Whoever started it and dies takes it along.
@@ -69,10 +75,10 @@ pub(crate) fn serve(task: &str) -> Result<(), Error> {
         }
         (Role::Subject, _) => {
             tell(&address)?;
-            tell(&subject::serve(kind, listener, task.connections)?)
+            tell(&Outcome::from(subject::serve(subject::options(kind), listener, task.connections, || {})?))
         }
         (Role::Idle, _) => {
-            let (port, _farewells) = subject::open(kind, listener)?;
+            let (port, _farewells) = subject::open(subject::options(kind), listener, || {})?;
             tell(&address)?;
             for question in io::stdin().lock().lines() {
                 question.doing("standard input")?;

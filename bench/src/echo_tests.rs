@@ -44,7 +44,9 @@ fn the_epoll_yardstick_echoes() {
 #[test]
 fn the_subject_echoes_on_each_backend() {
     for kind in [BackendKind::IoUring, BackendKind::Readiness] {
-        check(move |listener| subject::serve(kind, listener, CONNECTIONS).expect("a port"));
+        check(move |listener| {
+            subject::serve(subject::options(kind), listener, CONNECTIONS, || {}).expect("a port").into()
+        });
     }
 }
 

@@ -14,7 +14,10 @@ impl Error {
         Error { message: message.into(), started: false }
     }
 
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing can fail that does not start"))]
+    #[cfg_attr(
+        not(any(target_os = "linux", windows)),
+        expect(dead_code, reason = "nothing can fail that does not start")
+    )]
     pub(crate) fn failed(message: impl Into<String>) -> Error {
         Error { message: message.into(), started: true }
     }
@@ -34,7 +37,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Adds what was being done when the system said no.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only measuring makes system calls"))]
+#[cfg_attr(not(any(target_os = "linux", windows)), expect(dead_code, reason = "only measuring makes system calls"))]
 pub(crate) trait Doing<T> {
     /// The failure of something after the start.
     fn doing(self, what: &str) -> Result<T, Error>;

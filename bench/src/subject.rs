@@ -1,9 +1,8 @@
 //! The subject: the echo on the public API of socket-iocp, with one worker.
 
 use crate::READ_BUFFER_SIZE;
-use crate::child::Outcome;
 use crate::error::Error;
-use socket_iocp::{BackendKind, Context, Farewell, Handler, Options, Port, ReadBuffer, Sent};
+use socket_iocp::{BackendKind, Context, Farewell, Handler, Options, Port, ReadBuffer, Sent, Statistics};
 use std::net::TcpListener;
 use std::sync::mpsc;
 
@@ -13,15 +12,9 @@ const ACCEPT_BACKLOG: usize = 64;
 /// Sends each read buffer back from where it lies; the next recv is issued when it is sent.
 #[derive(Debug)]
 pub(crate) struct Echo {
+    /// Called on the worker's thread for each connection.
+    on_worker: fn(),
     ended: mpsc::Sender<()>,
-}
-
-impl Echo {
-    /// The echo, and a channel that tells of each connection's farewell.
-    fn new() -> (Echo, mpsc::Receiver<()>) {
-        let (ended, farewells) = mpsc::channel();
-        (Echo { ended }, farewells)
-    }
 }
 
 // A call that is refused ends the connection, and so shows as a missing echo.
@@ -31,6 +24,7 @@ impl Handler for Echo {
     type Write = ();
 
     fn accept(&self, context: &Context<'_, Echo>, _: &()) -> Option<()> {
+        (self.on_worker)();
         context.recv().ok()
     }
 
@@ -58,21 +52,35 @@ impl Handler for Echo {
     }
 }
 
-/// A port that echoes what comes in through the listener.
-pub(crate) fn open(kind: BackendKind, listener: TcpListener) -> Result<(Port<Echo>, mpsc::Receiver<()>), Error> {
-    let (echo, farewells) = Echo::new();
-    let port = Port::new(echo, Options::new(READ_BUFFER_SIZE).threads(1).backend(kind))
-        .map_err(|error| Error::cannot_start(format!("a port on {}: {error}", kind.name())))?;
+/// What the port is made with.
+pub(crate) fn options(kind: BackendKind) -> Options {
+    Options::new(READ_BUFFER_SIZE).threads(1).backend(kind)
+}
+
+/// A port that echoes what comes in through the listener, and a channel that tells of each connection's farewell.
+/// `on_worker` is called on the worker's thread when a connection comes.
+pub(crate) fn open(
+    options: Options,
+    listener: TcpListener,
+    on_worker: fn(),
+) -> Result<(Port<Echo>, mpsc::Receiver<()>), Error> {
+    let (ended, farewells) = mpsc::channel();
+    let port = Port::new(Echo { on_worker, ended }, options)
+        .map_err(|error| Error::cannot_start(format!("a port: {error}")))?;
     port.add_listener(listener, ACCEPT_BACKLOG, ())
         .map_err(|refused| Error::cannot_start(format!("a listener: {}", refused.error)))?;
     Ok((port, farewells))
 }
 
-/// Echoes until this many connections have ended.
-pub(crate) fn serve(kind: BackendKind, listener: TcpListener, connections: usize) -> Result<Outcome, Error> {
-    let (port, farewells) = open(kind, listener)?;
+/// Echoes until this many connections have ended. Returns what the port counted.
+pub(crate) fn serve(
+    options: Options,
+    listener: TcpListener,
+    connections: usize,
+    on_worker: fn(),
+) -> Result<Statistics, Error> {
+    let (port, farewells) = open(options, listener, on_worker)?;
     let ended = farewells.iter().take(connections).count();
     assert_eq!(ended, connections, "the port holds the other end of the channel");
-    let statistics = port.statistics();
-    Ok(Outcome { waits: statistics.waits, messages: statistics.sends })
+    Ok(port.statistics())
 }

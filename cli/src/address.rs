@@ -1,6 +1,7 @@
 //! Addresses as a user writes them: `host:port`, `[v6]:port` and `unix:PATH`.
 
 use crate::failure::Failure;
+use crate::system;
 use socket2::SockAddr;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -78,12 +79,13 @@ impl Address {
 }
 
 impl Endpoint {
-    /// The form that socket calls take. A Unix path may be too long for one.
+    /// The form that socket calls take. A Unix path may be too long for one, and Windows takes none.
     pub fn socket_address(&self) -> Result<SockAddr, Failure> {
         match self {
             Endpoint::Internet(address) => Ok((*address).into()),
-            Endpoint::Unix(path) => SockAddr::unix(path)
-                .map_err(|error| Failure::cannot_start(format!("{self} is no address of a Unix socket: {error}"))),
+            Endpoint::Unix(path) => {
+                system::unix_address(path).map_err(|error| Failure::cannot_start(format!("cannot use {self}: {error}")))
+            }
         }
     }
 
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_path_that_is_too_long_is_an_error_of_the_start() {
+    fn a_unix_path_that_is_no_address_is_an_error_of_the_start() {
         let endpoint = Endpoint::Unix("x".repeat(4096).into());
         assert_eq!(endpoint.socket_address().expect_err("too long").code(), 2);
     }

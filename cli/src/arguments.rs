@@ -37,9 +37,24 @@ pub fn positive_seconds(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("must be more than 0 seconds".into()) } else { Ok(duration) }
 }
 
+/// Parses a switch.
+pub fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_switch_is_on_or_off() {
+        assert_eq!((on_or_off("on"), on_or_off("off")), (Ok(true), Ok(false)));
+        assert!(on_or_off("yes").is_err());
+    }
 
     #[test]
     fn seconds_are_parsed() {

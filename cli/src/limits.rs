@@ -1,7 +1,8 @@
-//! The process's descriptor limit: raised as far as allowed, and checked against what a command needs.
+//! The process's descriptor limit, where the system has one: raised as far as allowed, and checked against what a
+//! command needs.
 
 use crate::failure::Failure;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::system;
 
 /// Descriptors beside the connections: standard streams, a listen socket, and room for libraries.
 const DESCRIPTORS_BESIDE: u64 = 32;
@@ -11,10 +12,7 @@ const DESCRIPTORS_A_THREAD: u64 = 8;
 /// Raises the soft limit of descriptors to the hard one. A refusal leaves the limit as it was, which
 /// [`check_descriptors`] then judges.
 pub fn raise_descriptors() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    }
+    system::raise_descriptor_limit();
 }
 
 /// Tells whether that many connections, with `sockets_each` descriptors for each, and the threads' own descriptors fit
@@ -22,7 +20,7 @@ pub fn raise_descriptors() {
 pub fn check_descriptors(connections: u64, sockets_each: u64, threads: u64) -> Result<(), Failure> {
     let beside = DESCRIPTORS_BESIDE.saturating_add(threads.saturating_mul(DESCRIPTORS_A_THREAD));
     let needed = connections.saturating_mul(sockets_each).saturating_add(beside);
-    getrlimit(Resource::Nofile).current.map_or(Ok(()), |limit| fits(connections, needed, limit))
+    system::descriptor_limit().map_or(Ok(()), |limit| fits(connections, needed, limit))
 }
 
 fn fits(connections: u64, needed: u64, limit: u64) -> Result<(), Failure> {
@@ -48,16 +46,7 @@ mod tests {
 
     #[test]
     fn absurd_numbers_do_not_wrap_around() {
-        if getrlimit(Resource::Nofile).current.is_some() {
-            assert!(check_descriptors(u64::MAX, 2, u64::MAX).is_err());
-        }
+        assert_eq!(check_descriptors(u64::MAX, 2, u64::MAX).is_ok(), system::descriptor_limit().is_none());
         assert!(check_descriptors(1, 1, 1).is_ok());
-    }
-
-    #[test]
-    fn the_soft_limit_reaches_the_hard_one() {
-        raise_descriptors();
-        let limit = getrlimit(Resource::Nofile);
-        assert_eq!(limit.current, limit.maximum);
     }
 }

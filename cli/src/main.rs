@@ -3,7 +3,8 @@
 //! Exit codes: 0 all went well; 1 it ran and something went wrong; 2 it could not start (one line on standard error
 //! says why); 130 a second Ctrl-C ended it.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+#![cfg_attr(not(windows), forbid(unsafe_code))]
 
 mod address;
 mod arguments;
@@ -17,6 +18,7 @@ mod progress;
 mod report;
 mod serve;
 mod signals;
+mod system;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -28,8 +30,10 @@ use std::process::ExitCode;
 ///
 /// With no command it runs the demonstration.
 ///
-/// SOCKET_IOCP_BACKEND (io_uring, readiness) and SOCKET_IOCP_THREADS in the environment override the backend and the
-/// worker count of every port.
+/// SOCKET_IOCP_BACKEND
+#[cfg_attr(not(windows), doc = "(io_uring, readiness)")]
+#[cfg_attr(windows, doc = "(iocp)")]
+/// and SOCKET_IOCP_THREADS in the environment override the backend and the worker count of every port.
 #[derive(Parser, Debug)]
 #[command(name = "socket-iocp", version, override_usage = "socket-iocp [COMMAND]")]
 struct Cli {
@@ -44,6 +48,7 @@ enum Command {
     Load(load::LoadArgs),
     Probe(probe::ProbeArgs),
     Bench(bench::BenchArgs),
+    #[cfg(not(windows))]
     #[command(name = socket_iocp_bench::CHILD_COMMAND, hide = true)]
     BenchChild(bench::BenchChildArgs),
 }
@@ -65,6 +70,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Load(args) => load::command(&args),
         Command::Probe(args) => probe::command(&args),
         Command::Bench(args) => bench::command(&args),
+        #[cfg(not(windows))]
         Command::BenchChild(args) => bench::child(&args),
     }
 }
@@ -119,13 +125,17 @@ mod tests {
         for line in [
             "demo --duration 0.5 --connections 10",
             "serve echo --listen 127.0.0.1:0",
+            "serve echo --listen 127.0.0.1:0 --idle-reads --skip-on-success off",
             "serve discard -l [::1]:7 --workers 2 --backend readiness --read-buffer 1 --backlog 1",
             "serve chargen --listen unix:/tmp/s --max-connections 5 --linger 1",
             "load localhost:7 --rate 1000 --duration 3 --json --warmup 1",
             "load unix:/tmp/s --messages 1000 --pipeline 16 --threads 2",
             "probe --json",
             "bench",
+            #[cfg(not(windows))]
             "bench --rounds 7 -d 0.2 -c 50 -s 1 --backend readiness --idle 0 --json",
+            #[cfg(windows)]
+            "bench --rounds 7 -c 50 -s 1 --json",
         ] {
             assert!(parse_text(line).is_ok(), "{line}: {:?}", parse_text(line).err());
         }
@@ -140,6 +150,8 @@ mod tests {
             ("serve gopher --listen 127.0.0.1:0", "gopher"),
             ("serve echo --listen 127.0.0.1:0 --workers 0", "--workers"),
             ("serve echo --listen 127.0.0.1:0 --backend sim", "backends are"),
+            ("serve echo --listen 127.0.0.1:0 --skip-on-success", "--skip-on-success"),
+            ("serve echo --listen 127.0.0.1:0 --skip-on-success yes", "on or off"),
             ("load", "<ADDR>"),
             ("load 127.0.0.1:7 --duration 1 --messages 5", "--messages"),
             ("load 127.0.0.1:7 --warmup 1 --messages 5", "--messages"),
@@ -150,6 +162,7 @@ mod tests {
             ("probe extra", "extra"),
             ("bench --rounds 0", "--rounds"),
             ("bench --size 4097", "--size"),
+            #[cfg(not(windows))]
             ("bench-child", "<TASK>"),
         ] {
             let failure = parse_text(line).expect_err(line);

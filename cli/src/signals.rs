@@ -1,10 +1,10 @@
-//! Ctrl-C and its relatives (SIGTERM, SIGHUP).
+//! Ctrl-C and its relatives: SIGTERM and SIGHUP on POSIX, Ctrl-Break on Windows.
 
 use crate::failure::Failure;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Calls `notice` on a thread of its own for every Ctrl-C, SIGTERM or SIGHUP. To be called once in a process.
+/// Calls `notice` on a thread of its own for every Ctrl-C and whatever asks the same. To be called once in a process.
 pub fn on_interrupt(notice: impl FnMut() + Send + 'static) -> Result<(), Failure> {
     ctrlc::set_handler(notice).map_err(|error| Failure::cannot_start(format!("cannot catch signals: {error}")))
 }

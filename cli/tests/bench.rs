@@ -1,4 +1,5 @@
 //! `socket-iocp bench` prints a table of echo and one of idle memory, and gives every round as JSON.
+#![cfg(not(windows))]
 
 mod common;
 

@@ -1,9 +1,8 @@
-//! Ctrl-C and SIGTERM drain; a second one aborts.
+//! Ctrl-C and its relatives drain; a second one aborts.
 
 mod common;
 
-use common::{Running, Server, Statistics, describe, json, on_each_backend, tool};
-use rustix::process::Signal;
+use common::{INTERRUPTS, Running, Server, Statistics, describe, json, on_each_backend, tool};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -20,10 +19,10 @@ fn client_of(server: &Server) -> TcpStream {
 #[test]
 fn a_server_closes_its_connections_and_exits_with_0() {
     on_each_backend(|backend| {
-        for signal in [Signal::INT, Signal::TERM] {
+        for interrupt in INTERRUPTS {
             let server = Server::start(backend, "echo", &[]);
             let mut client = client_of(&server);
-            server.running.signal(signal);
+            server.running.signal(*interrupt);
             assert_eq!(client.read(&mut [0; 1]).expect("a clean end, no reset"), 0);
             let refused = TcpStream::connect(&server.address).expect_err("nobody listens");
             assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);

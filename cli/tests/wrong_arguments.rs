@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{cannot_start, plain_tool};
+use common::{ABSENT_BACKEND, cannot_start, plain_tool};
 
 #[test]
 fn a_wrong_argument_is_one_line_and_exit_code_2() {
@@ -32,14 +32,14 @@ fn an_address_without_meaning_is_one_line_and_exit_code_2() {
     let long = format!("unix:/{}", "x".repeat(200));
     for arguments in [&["serve", "echo", "--listen", &long][..], &["load", &long]] {
         let line = cannot_start(&mut plain_tool(arguments));
-        assert!(line.contains("no address of a Unix socket"), "{line}");
+        assert!(line.contains(&format!("cannot use {long}: ")), "{line}");
     }
 }
 
 #[test]
 fn a_backend_that_is_not_to_be_had_is_one_line_and_exit_code_2() {
     for arguments in [&["serve", "echo", "--listen", "127.0.0.1:0"][..], &["demo"]] {
-        let line = cannot_start(plain_tool(arguments).args(["--backend", "iocp"]));
+        let line = cannot_start(plain_tool(arguments).args(["--backend", ABSENT_BACKEND]));
         assert!(line.contains("backend"), "{line}");
         cannot_start(plain_tool(arguments).env("SOCKET_IOCP_BACKEND", "nonsense"));
     }

@@ -1,5 +1,6 @@
 //! The other end of a tested socket: blocking, with a bound on every wait so that a lost byte fails a test.
 
+use crate::platform;
 use socket_iocp::sim::Peer;
 use socket2::SockRef;
 use std::io::{self, Read, Write};
@@ -68,7 +69,10 @@ impl Client {
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = match &mut self.0 {
-                Repr::Tcp(stream) => stream.read(buffer),
+                Repr::Tcp(stream) => match stream.read(buffer) {
+                    Ok(0) if platform::hides_reset(stream) => Err(io::ErrorKind::ConnectionReset.into()),
+                    read => read,
+                },
                 Repr::Sim(peer) => peer.read(buffer),
             };
             // A call with a time limit is not restarted after a signal, nor after what a ring wakes its thread for.
@@ -135,7 +139,7 @@ impl Client {
             match self.read(&mut part) {
                 Ok(0) => return Err(io::Error::other("a FIN, where a reset should have come")),
                 Ok(count) => bytes.extend_from_slice(&part[..count]),
-                Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => return Ok(bytes),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(bytes),
                 Err(error) => return Err(error),
             }
         }

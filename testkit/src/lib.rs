@@ -2,56 +2,66 @@
 
 #![cfg(feature = "sim")]
 
-mod census;
 mod child;
 mod client;
 mod gate;
 mod lab;
+mod left_out;
+mod own_process;
+pub mod platform;
 mod probe;
 mod watched;
 
-pub use census::{in_own_process, open_descriptors, resident_kib};
 pub use child::{child, child_role, run_child};
 pub use client::Client;
 pub use gate::{BOUND, Gate};
-pub use lab::Lab;
+pub use lab::{Lab, tcp_pair};
+pub use left_out::{LEFT_OUT, LeftOut, On, left_out};
+pub use own_process::in_own_process;
+pub use platform::{open_descriptors, resident_kib};
 pub use probe::{Event, Probe, Reaction};
-pub use watched::watched;
+pub use watched::{run, say_left_out, watched};
 
-/// Makes one test of a function for each backend: `name::io_uring`, `name::readiness`, `name::sim`.
+/// Makes one test of a function for each backend of the platform: `name::io_uring`, `name::readiness`, `name::sim` on Linux,
+/// the last two on other POSIX systems; `name::iocp`, `name::iocp_pending`, `name::iocp_idle_reads`, `name::sim` on Windows.
 ///
-/// The function takes a [`Lab`]. With `real:` before it, the simulated network is left out: say why beside it.
+/// The function takes a [`Lab`]. With `real:` before it, the simulated network is left out: say why beside it. What a
+/// platform leaves out is in `left_out.rs`.
 #[macro_export]
 macro_rules! on_every_backend {
     (real: $($name:ident),+ $(,)?) => {
         $(mod $name {
-            #[test]
-            fn io_uring() {
-                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::io_uring()));
-            }
-
-            #[test]
-            fn readiness() {
-                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::readiness()));
-            }
+            $crate::tests_on! { $name: real }
         })+
     };
     ($($name:ident),+ $(,)?) => {
         $(mod $name {
-            #[test]
-            fn io_uring() {
-                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::io_uring()));
-            }
-
-            #[test]
-            fn readiness() {
-                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::readiness()));
-            }
-
-            #[test]
-            fn sim() {
-                $crate::watched(stringify!($name), || super::$name(&$crate::Lab::sim()));
-            }
+            $crate::tests_on! { $name: real }
+            $crate::tests_on! { $name: sim }
         })+
+    };
+}
+
+/// The tests of one function, for [`on_every_backend`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! tests_on {
+    ($name:ident: real) => {
+        #[cfg(target_os = "linux")]
+        $crate::tests_on! { $name: io_uring }
+        #[cfg(unix)]
+        $crate::tests_on! { $name: readiness }
+        #[cfg(windows)]
+        $crate::tests_on! { $name: iocp }
+        #[cfg(windows)]
+        $crate::tests_on! { $name: iocp_pending }
+        #[cfg(windows)]
+        $crate::tests_on! { $name: iocp_idle_reads }
+    };
+    ($name:ident: $backend:ident) => {
+        #[test]
+        fn $backend() {
+            $crate::run(module_path!(), &$crate::Lab::$backend(), super::$name);
+        }
     };
 }

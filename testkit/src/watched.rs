@@ -1,5 +1,7 @@
-//! A test that hangs fails.
+//! Running a test: one that hangs fails, and one that is left out says so.
 
+use crate::{Lab, left_out};
+use std::io::{self, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -7,13 +9,29 @@ use std::time::Duration;
 /// No test takes this long unless it hangs.
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// Runs a test on a backend, unless it is left out there. `test` is its full name without the backend.
+pub fn run(test: &str, lab: &Lab, body: impl FnOnce(&Lab)) {
+    let test = format!("{test}::{}", lab.name());
+    match left_out(&test) {
+        Some(reason) => say_left_out(&test, reason),
+        None => watched(&test, || body(lab)),
+    }
+}
+
+/// Says so where it is seen: the test harness keeps what `println!` prints of tests that pass.
+pub fn say_left_out(test: &str, reason: &str) {
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stderr(), "left out: {test}: {reason}");
+}
+
 /// Runs a test; if it hangs, says so and aborts the process, since a thread that hangs cannot be ended.
 pub fn watched(name: &str, test: impl FnOnce()) {
     thread::scope(|scope| {
         let (finished, watch) = mpsc::channel::<()>();
         scope.spawn(move || {
             if watch.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("{name} hangs");
+                // Past the test harness, which keeps what is printed.
+                let _ = writeln!(io::stderr(), "{name} hangs");
                 std::process::abort();
             }
         });

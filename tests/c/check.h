@@ -112,8 +112,7 @@ static inline void expect_end( SOCKET from )
 static inline void expect_reset( SOCKET from )
 {
     char byte;
-    CHECK( recv( from, &byte, 1, 0 ) == -1 );
-    CHECK( last_error() == CONNECTION_RESET );
+    CHECK( met_reset( from, (int)recv( from, &byte, 1, 0 ) ) );
 }
 
 /* Leaves so that the peer sees a reset. */

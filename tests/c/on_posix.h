@@ -2,6 +2,7 @@
 #ifndef ON_POSIX_H
 #define ON_POSIX_H
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -21,7 +22,6 @@ typedef size_t byte_count_t; /* of send and recv */
 
 #define SENDING SHUT_WR
 #define NO_SIGNAL MSG_NOSIGNAL
-#define CONNECTION_RESET ECONNRESET
 #define NOT_A_SOCKET EBADF /* what a closed socket's number is */
 #define CODE_OF_POLLABLE 0
 #define SIZE_OF_SOCKET sizeof( int )
@@ -41,6 +41,13 @@ static inline void end_after( unsigned seconds )
 static inline int is_reset( int os_error )
 {
     return os_error == ECONNRESET;
+}
+
+/* Whether this answer of recv's is a reset's. */
+static inline int met_reset( SOCKET from, int answer )
+{
+    (void)from;
+    return answer == -1 && errno == ECONNRESET;
 }
 
 /* Whether a socket that was removed from a port can be added again. */
@@ -116,6 +123,32 @@ static inline int wait_readable( SOCKET socket )
 static inline int set_variable( const char *name, const char *value )
 {
     return ( value == NULL ? unsetenv( name ) : setenv( name, value, 1 ) ) == 0;
+}
+
+static void *library;
+
+static inline int load_library( const char *path )
+{
+    library = dlopen( path, RTLD_NOW | RTLD_LOCAL );
+    return library != NULL;
+}
+
+static inline int unload_library( void )
+{
+    return dlclose( library ) == 0;
+}
+
+static inline int is_loaded( const char *path )
+{
+    return dlopen( path, RTLD_NOW | RTLD_NOLOAD ) != NULL;
+}
+
+/* Stores a function of the library in a pointer to it. */
+static inline int find_function( const char *name, void *place, size_t size )
+{
+    void *found = dlsym( library, name );
+    memcpy( place, &found, size );
+    return found != NULL;
 }
 
 static inline void tcp_pair( SOCKET ends[2] );

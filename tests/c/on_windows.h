@@ -17,7 +17,6 @@ typedef int byte_count_t; /* of send and recv */
 
 #define SENDING SD_SEND
 #define NO_SIGNAL 0
-#define CONNECTION_RESET WSAECONNRESET
 #define NOT_A_SOCKET WSAENOTSOCK /* what a closed socket's number is */
 #define CODE_OF_POLLABLE SOCKET_IOCP_E_UNSUPPORTED
 #define SIZE_OF_SOCKET sizeof( void * )
@@ -52,13 +51,28 @@ static inline int is_reset( int os_error )
     return os_error == WSAECONNRESET || os_error == ERROR_NETNAME_DELETED;
 }
 
+static inline int is_wine( void )
+{
+    return GetProcAddress( GetModuleHandleA( "ntdll" ), "wine_get_version" ) != NULL;
+}
+
+/* Whether this answer of recv's is a reset's. Wine answers a reset that came before like a FIN, and tells WSAPoll alone. */
+static inline int met_reset( SOCKET from, int answer )
+{
+    WSAPOLLFD failed;
+    if( answer != 0 || !is_wine() )
+        return answer == -1 && WSAGetLastError() == WSAECONNRESET;
+    failed.fd = from;
+    failed.events = POLLRDNORM;
+    return WSAPoll( &failed, 1, 0 ) == 1 && ( failed.revents & POLLERR );
+}
+
 /* Whether a socket that was removed from a port can be added again: Wine cannot take it off the completion port. */
 static inline int sockets_come_back( void )
 {
-    int is_wine = GetProcAddress( GetModuleHandleA( "ntdll" ), "wine_get_version" ) != NULL;
-    if( is_wine )
+    if( is_wine() )
         printf( "left out: on Wine a removed socket cannot be added again\n" );
-    return !is_wine;
+    return !is_wine();
 }
 
 static inline int last_error( void )
@@ -135,6 +149,32 @@ static inline int wait_readable( SOCKET socket )
 static inline int set_variable( const char *name, const char *value )
 {
     return SetEnvironmentVariableA( name, value ) != 0;
+}
+
+static HMODULE library;
+
+static inline int load_library( const char *path )
+{
+    library = LoadLibraryA( path );
+    return library != NULL;
+}
+
+static inline int unload_library( void )
+{
+    return FreeLibrary( library ) != 0;
+}
+
+static inline int is_loaded( const char *path )
+{
+    return GetModuleHandleA( path ) != NULL;
+}
+
+/* Stores a function of the library in a pointer to it. */
+static inline int find_function( const char *name, void *place, size_t size )
+{
+    FARPROC found = GetProcAddress( library, name );
+    memcpy( place, &found, size );
+    return found != NULL;
 }
 
 static inline void tcp_pair( SOCKET ends[2] );

@@ -14,14 +14,19 @@ SYSTEM=(-lws2_32 -lntdll -luserenv)
 EXE=.exe
 RUN=("${WINE:-wine}")
 BACKENDS=(iocp)
-WINDOWS_NAMES=(with)
+# The header brings these names in itself; behind <windows.h> it does not quarrel with it.
+HEADER_FLAGS=("" -DSOCKET_IOCP_NO_WINDOWS_TYPES "-include windows.h -DWIN32_LEAN_AND_MEAN")
 
 prepare() {
     LIBRARIES=$(realpath "$LIBRARIES") || exit 1
     LINK_STATIC=("$LIBRARIES/$STATIC_LIBRARY" "${SYSTEM[@]}" -Wl,-Bstatic -lpthread)
     LINK_SHARED=("$LIBRARIES/lib$SHARED_LIBRARY.a" -lws2_32 -Wl,-Bstatic -lpthread)
     # A program finds its DLLs where it lies.
+    LOADED=$SHARED_LIBRARY
     cp "$LIBRARIES/$SHARED_LIBRARY" "$work" || exit 1
+    # Wine's server goes when its last program has gone, and may take a new one with it. This one waits for input until the
+    # shell has ended.
+    coproc "${RUN[@]}" cmd /c "set /p until=" 2>/dev/null
 }
 
 exported_by_shared() {

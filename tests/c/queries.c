@@ -49,7 +49,8 @@ static void counters( void *port )
     CHECK( now.size == sizeof now );
     CHECK( now.sockets_now == 1 && now.listeners_now == 0 && now.taken_buffers_now == 0 );
     CHECK( now.recvs == 1 && now.received_bytes == 12 && now.sends == 1 && now.sent_bytes == 4 );
-    CHECK( now.farewells == 0 && now.panics == 0 && now.completions > 0 && now.waits > 0 );
+    /* What is done at once need not come as a completion of the system's. */
+    CHECK( now.farewells == 0 && now.panics == 0 && now.waits > 0 );
 
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     await( ENDED, 1 );

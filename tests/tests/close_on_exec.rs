@@ -1,8 +1,8 @@
-//! Every descriptor of the library is close-on-exec: a program started by the process inherits none.
+//! Every descriptor of the library is close-on-exec, every handle is not inherited: a program started by the process has
+//! none.
 
 use socket_iocp::Port;
-use socket_iocp_testkit::{Lab, Probe, in_own_process, on_every_backend, open_descriptors};
-use std::process::Command;
+use socket_iocp_testkit::{Lab, Probe, in_own_process, on_every_backend, open_descriptors, platform};
 
 // Not on the simulated network, which has no descriptors.
 on_every_backend!(real: a_started_program_inherits_nothing);
@@ -11,15 +11,8 @@ fn a_started_program_inherits_nothing(lab: &Lab) {
     in_own_process("a_started_program_inherits_nothing", lab, look);
 }
 
-/// The descriptors that a program started now has, its own included.
-fn inherited() -> String {
-    let output = Command::new("ls").arg("/proc/self/fd").output().expect("ls");
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).expect("numbers")
-}
-
 fn look(lab: &Lab) {
-    let (inherited_before, open_before) = (inherited(), open_descriptors());
+    let (inherited_before, open_before) = (platform::inherited(), open_descriptors());
     let port = Port::new(Probe::echo(), lab.options()).expect("a port");
     let driven = Port::new(Probe::silent(), lab.options().threads(0)).expect("a driven port");
     let (listener, address) = lab.listen();
@@ -31,7 +24,7 @@ fn look(lab: &Lab) {
     }
     // Ten clients, ten accepted sockets, the listener, and what the ports need themselves.
     assert!(open_descriptors() > open_before + 21, "there is something to inherit");
-    assert_eq!(inherited(), inherited_before);
+    assert_eq!(platform::inherited(), inherited_before);
     drop(driven);
     port.delete();
 }

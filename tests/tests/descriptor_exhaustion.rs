@@ -1,10 +1,9 @@
 //! No descriptor left: a listener backs off, counts it, does not spin, and goes on by itself. ("Accepting".)
 
+use limit::{above_limit, first_free, set_limit};
 use socket_iocp::{Port, PortHandle};
 use socket_iocp_testkit::{Client, Event, Lab, Probe, in_own_process, on_every_backend, open_descriptors};
-use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,14 +15,50 @@ on_every_backend!(real: a_freed_descriptor_is_used_at_once_and_all_are_served);
 const LIMIT: usize = 64;
 const CLIENTS: usize = 40;
 
-/// Sets the process's limit of descriptors: no number from `limit` on is given out.
-fn set_limit(limit: usize) {
-    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call writes one `rlimit`.
-    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut now) }, 0);
-    now.rlim_cur = limit as libc::rlim_t;
-    // SAFETY: the call reads one `rlimit`.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &now) }, 0);
+/// The process's limit of descriptors.
+#[cfg(unix)]
+mod limit {
+    use super::LIMIT;
+    use socket_iocp_testkit::platform;
+    use std::os::fd::{AsRawFd, FromRawFd};
+
+    /// Sets the process's limit of descriptors: no number from `limit` on is given out.
+    pub(super) fn set_limit(limit: usize) {
+        let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the call writes one `rlimit`.
+        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut now) }, 0);
+        now.rlim_cur = limit as libc::rlim_t;
+        // SAFETY: the call reads one `rlimit`.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &now) }, 0);
+    }
+
+    /// The same socket under a number above the limit.
+    pub(super) fn above_limit(low: socket2::Socket) -> socket2::Socket {
+        // SAFETY: the call makes another descriptor of an open one.
+        let high = unsafe { libc::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LIMIT as libc::c_int) };
+        assert!(high >= LIMIT as libc::c_int, "a number above the limit");
+        // SAFETY: it is new and nobody else's.
+        unsafe { socket2::Socket::from_raw_fd(high) }
+    }
+
+    /// The first number that is free, every lower one being in use.
+    pub(super) fn first_free() -> usize {
+        platform::number_of(&platform::null_device()) as usize
+    }
+}
+
+/// Windows has no such limit: only the simulated network gets here.
+#[cfg(windows)]
+mod limit {
+    pub(super) fn set_limit(_: usize) {}
+
+    pub(super) fn above_limit(socket: socket2::Socket) -> socket2::Socket {
+        socket
+    }
+
+    pub(super) fn first_free() -> usize {
+        unreachable!("not on Windows, see left_out.rs")
+    }
 }
 
 /// Clients whose descriptors are made before the shortage and lie above the limit, so that they take nothing of it.
@@ -34,14 +69,6 @@ fn unconnected(lab: &Lab, count: usize) -> Vec<socket2::Socket> {
         above_limit(low)
     };
     (0..count).map(make).collect()
-}
-
-fn above_limit(low: socket2::Socket) -> socket2::Socket {
-    // SAFETY: the call makes another descriptor of an open one.
-    let high = unsafe { libc::fcntl(low.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LIMIT as libc::c_int) };
-    assert!(high >= LIMIT as libc::c_int, "a number above the limit");
-    // SAFETY: it is new and nobody else's.
-    unsafe { socket2::Socket::from_raw_fd(high) }
 }
 
 fn connect(lab: &Lab, sockets: Vec<socket2::Socket>, count: usize, address: SocketAddr) -> Vec<Client> {
@@ -79,12 +106,6 @@ fn relieve(lab: &Lab) {
         Some(network) => network.exhaust_descriptors(false),
         None => set_limit(1024),
     }
-}
-
-/// The first number that is free, every lower one being in use.
-fn first_free() -> usize {
-    let probe = File::open("/dev/null").expect("/dev/null");
-    probe.as_raw_fd() as usize
 }
 
 fn the_delay_alone_is_enough(lab: &Lab) {

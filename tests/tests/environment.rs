@@ -49,6 +49,8 @@ macro_rules! cases {
 const BACKEND: &str = "SOCKET_IOCP_BACKEND";
 const THREADS: &str = "SOCKET_IOCP_THREADS";
 
+// By default, one readiness worker, driven.
+#[cfg(target_os = "linux")]
 cases! {
     the_backend_is_overridden: [(BACKEND, "io_uring"), (THREADS, "2")] => "io_uring 2, io_uring 2, io_uring 0";
     the_other_backend_too: [(BACKEND, "readiness"), (THREADS, "2")] => "readiness 2, readiness 2, readiness 0";
@@ -59,8 +61,24 @@ cases! {
     negative_threads: [(THREADS, "-1")] => "InvalidArgument, InvalidArgument, io_uring 0";
     too_many_threads: [(THREADS, "1025")] => "InvalidArgument, InvalidArgument, io_uring 0";
     more_threads_than_a_number_holds: [(THREADS, "99999999999999999999999")] => "InvalidArgument, InvalidArgument, io_uring 0";
-    an_unknown_backend: [(BACKEND, "epoll")] => "BackendUnavailable, BackendUnavailable, BackendUnavailable";
     a_backend_of_another_platform: [(BACKEND, "iocp")] => "BackendUnavailable, BackendUnavailable, BackendUnavailable";
+}
+
+#[cfg(windows)]
+cases! {
+    the_backend_is_overridden: [(BACKEND, "iocp"), (THREADS, "2")] => "iocp 2, iocp 2, iocp 0";
+    threads_alone_leave_the_backend: [(THREADS, "3")] => "iocp 3, BackendUnavailable, iocp 0";
+    empty_ones_are_as_good_as_none: [(BACKEND, ""), (THREADS, "")] => format!("iocp {}, BackendUnavailable, iocp 0", parallelism());
+    no_threads_are_refused: [(THREADS, "0")] => "InvalidArgument, InvalidArgument, iocp 0";
+    threads_that_are_no_number: [(THREADS, "two")] => "InvalidArgument, InvalidArgument, iocp 0";
+    negative_threads: [(THREADS, "-1")] => "InvalidArgument, InvalidArgument, iocp 0";
+    too_many_threads: [(THREADS, "1025")] => "InvalidArgument, InvalidArgument, iocp 0";
+    more_threads_than_a_number_holds: [(THREADS, "99999999999999999999999")] => "InvalidArgument, InvalidArgument, iocp 0";
+    a_backend_of_another_platform: [(BACKEND, "io_uring")] => "BackendUnavailable, BackendUnavailable, BackendUnavailable";
+}
+
+cases! {
+    an_unknown_backend: [(BACKEND, "epoll")] => "BackendUnavailable, BackendUnavailable, BackendUnavailable";
     the_tests_own_backend: [(BACKEND, "sim")] => "BackendUnavailable, BackendUnavailable, BackendUnavailable";
 }
 
@@ -70,8 +88,8 @@ fn parallelism() -> usize {
 
 #[test]
 fn a_backend_that_is_not_to_be_had_is_an_error() {
-    let error =
-        Port::new(Probe::silent(), Options::new(100).backend(BackendKind::Iocp)).expect_err("this is no Windows");
+    let elsewhere = if cfg!(windows) { BackendKind::IoUring } else { BackendKind::Iocp };
+    let error = Port::new(Probe::silent(), Options::new(100).backend(elsewhere)).expect_err("another platform's");
     assert_eq!(error.code(), ErrorCode::BackendUnavailable);
-    assert!(BackendKind::Iocp.probe().is_err());
+    assert!(elsewhere.probe().is_err());
 }

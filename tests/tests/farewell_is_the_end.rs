@@ -1,8 +1,7 @@
 //! From the start of its farewell a socket takes no request any more, whoever makes it; and the port serves on.
 
-use socket_iocp::{ErrorCode, Port, Socket};
-use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
-use std::os::fd::{FromRawFd, IntoRawFd};
+use socket_iocp::{ErrorCode, Port};
+use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend, platform};
 use std::sync::{Arc, Mutex, mpsc};
 
 on_every_backend!(abort_inside_the_farewell_of_a_close, abort_from_another_thread_during_the_farewell);
@@ -63,15 +62,7 @@ fn abort_from_another_thread_during_the_farewell(lab: &Lab) {
 fn the_number_reused_during_the_farewell(lab: &Lab) {
     let probe = Probe::reacting(move |_, context, event| {
         let (Event::Farewell { state: 1, .. }, Some(context)) = (event, context) else { return None };
-        let (socket, client) = Lab::readiness().pair();
-        let fresh = socket.into_fd().expect("a real socket").into_raw_fd();
-        let number = context.raw_socket();
-        // SAFETY: both numbers are open; the farewell's is given up by this test's breach of the contract.
-        let socket = unsafe {
-            assert_eq!(libc::dup2(fresh, number), number);
-            libc::close(fresh);
-            Socket::from_raw_fd(number)
-        };
+        let (socket, client) = platform::stream_under(context.raw_socket());
         context.port().add_connected(socket, 3).expect("the new socket enters");
         drop(client);
         None

@@ -1,5 +1,7 @@
 //! In a forked child every call is `Closed` and dropping the port does nothing; the parent goes on.
 
+#![cfg(unix)]
+
 use socket_iocp::{Error, ErrorCode, ListenerHandle, Port, SocketHandle};
 use socket_iocp_testkit::{Lab, Probe, in_own_process, on_every_backend};
 use std::net::{TcpListener, TcpStream};

@@ -1,10 +1,9 @@
 //! A socket with a recv outstanding and nothing to read costs at most 320 bytes of the process's memory, and no read buffer.
 
 use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, Sent};
-use socket_iocp_testkit::{Gate, Lab, in_own_process, on_every_backend, resident_kib};
+use socket_iocp_testkit::{Gate, Lab, in_own_process, on_every_backend, platform, resident_kib};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
@@ -48,7 +47,7 @@ static ALLOCATOR: Counting = Counting;
 
 const LIMIT_BYTES: isize = 320;
 /// Descriptors left for everything else.
-const SPARE_DESCRIPTORS: u64 = 300;
+const SPARE_DESCRIPTORS: usize = 300;
 
 /// A handler with no state of its own: what is measured is the library's.
 struct Idle {
@@ -76,37 +75,25 @@ impl Handler for Idle {
     fn error(&self, _: &Context<'_, Self>, _: (), _: Farewell) {}
 }
 
-/// Raises the limit of descriptors as far as it goes.
-fn raise_descriptor_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is alive during the calls.
-    unsafe {
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
-        limit.rlim_cur = limit.rlim_max;
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
-    }
-    limit.rlim_cur
-}
-
 fn ten_thousand_idle_sockets(lab: &Lab) {
     in_own_process("ten_thousand_idle_sockets", lab, measure);
 }
 
 fn measure(lab: &Lab) {
     // Both ends of a pair are in the port; 10,000 sockets, or as many as the limit of descriptors allows.
-    let pairs = (raise_descriptor_limit() - SPARE_DESCRIPTORS).min(10_000) / 2;
+    let pairs = (platform::raise_descriptor_limit() - SPARE_DESCRIPTORS).min(10_000) / 2;
     let count = 2 * pairs;
     let recvs = Arc::new(Gate::new());
     let port = Port::new(Idle { recvs: recvs.clone() }, lab.options().threads(1)).expect("a port");
     // Their vectors are the test's own memory.
-    let mut ends: Vec<_> = (0..pairs).map(|_| UnixStream::pair().expect("descriptors")).collect();
+    let mut ends = platform::pairs(pairs);
     // A third end shows when the worker has taken all recvs issued before, and that the port serves.
-    let (mut probe, probed) = UnixStream::pair().expect("descriptors");
+    let (mut probe, probed) = platform::pairs(1).remove(0);
     let probed = port.add_connected(probed, ()).expect("a connected socket");
     port.recv(probed).expect("a first recv");
     probe.write_all(b"x").expect("a live connection");
     recvs.wait_for("the empty port to serve", 1);
-    let mut handles = Vec::with_capacity(count as usize);
+    let mut handles = Vec::with_capacity(count);
 
     let (empty_bytes, empty_kib) = (IN_USE_BYTES.load(Ordering::Relaxed), resident_kib());
     for (one, other) in ends.drain(..) {
@@ -133,7 +120,7 @@ fn measure(lab: &Lab) {
     for handle in &handles {
         port.send(*handle, b"y", ()).expect("a live socket");
     }
-    recvs.wait_for("a recv on every socket", 2 + count);
+    recvs.wait_for("a recv on every socket", 2 + count as u64);
     let mut byte = [0];
     port.send(probed, b"z", ()).expect("a live socket");
     probe.read_exact(&mut byte).expect("a live connection");

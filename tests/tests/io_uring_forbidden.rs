@@ -1,5 +1,7 @@
 //! io_uring forbidden by a seccomp filter, as container runtimes do it: the port falls back to readiness and says why.
 
+#![cfg(target_os = "linux")]
+
 use socket_iocp::{BackendKind, ErrorCode, Options, Port};
 use socket_iocp_testkit::{Client, Lab, Probe, child, child_role, run_child};
 use std::net::TcpListener;

@@ -1,7 +1,7 @@
 //! The library's own allocations are fallible: a refusal is an error of the call, or a wait, and never ends the process.
 
 use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, Port, ReadBuffer, Sent, SocketHandle};
-use socket_iocp_testkit::{BOUND, Client, Lab, in_own_process, on_every_backend};
+use socket_iocp_testkit::{BOUND, Client, Lab, in_own_process, on_every_backend, platform};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs::File;
@@ -248,7 +248,7 @@ fn a_listener_backs_off_for_want_of_a_place(lab: &Lab) {
 fn a_listener_backs_off_for_want_of_table_space(lab: &Lab) {
     in_own_process("a_listener_backs_off_for_want_of_table_space", lab, |lab| {
         // The numbers of the connections reach a part of the table that is not made yet, long before places run out.
-        let low_numbers: Vec<File> = (0..960).map(|_| File::open("/dev/null").expect("a descriptor")).collect();
+        let low_numbers: Vec<File> = (0..960).map(|_| platform::null_device()).collect();
         back_off_and_resume(lab);
         drop(low_numbers);
     });

@@ -1,17 +1,15 @@
-//! Sockets go in and come out as owned types of std's, of any stream family; a program needs no `unsafe` for it.
+//! Sockets go in and come out as owned types of std's, of both internet families; a program needs no `unsafe` for it. (The
+//! Unix family: `contract/unix_sockets.rs`.)
 
 #![forbid(unsafe_code)]
 
 use socket_iocp::{Port, PortHandle, Socket};
-use socket_iocp_testkit::{Lab, Probe, on_every_backend};
-use std::fs;
+use socket_iocp_testkit::{Lab, Probe, on_every_backend, platform};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
 
 // The simulated network has sockets of its own.
-on_every_backend!(real: every_owned_type_goes_in, what_is_removed_comes_out, listeners_of_every_family, listeners_come_out);
+on_every_backend!(real: every_owned_type_goes_in, what_is_removed_comes_out, what_came_out_goes_in_again, listeners_of_both_families, listeners_come_out);
 
 /// A connected pair over TCP at this address.
 fn tcp_pair(address: &str) -> (TcpStream, TcpStream) {
@@ -39,14 +37,12 @@ fn every_owned_type_goes_in(lab: &Lab) {
     serve(&port, socket, client);
     let (socket, client) = tcp_pair("[::1]:0");
     serve(&port, socket, client);
-    let (socket, client) = UnixStream::pair().expect("a socketpair");
-    serve(&port, socket, client);
-    let (socket, client) = UnixStream::pair().expect("a socketpair");
-    serve(&port, OwnedFd::from(socket), client);
+    let (socket, client) = tcp_pair("127.0.0.1:0");
+    serve(&port, platform::OwnedSocket::from(socket), client);
     let (socket, client) = tcp_pair("127.0.0.1:0");
     serve(&port, socket2::Socket::from(socket), client);
-    // Both ends may be in the port, blocking or not.
-    let (socket, client) = UnixStream::pair().expect("a socketpair");
+    // Blocking or not.
+    let (socket, client) = tcp_pair("127.0.0.1:0");
     socket.set_nonblocking(true).expect("a flag");
     serve(&port, socket, client);
 }
@@ -61,7 +57,7 @@ fn what_is_removed_comes_out(lab: &Lab) {
     port.remove(socket).expect("a live socket");
     assert_eq!(port.handler().wait_for_farewell(socket), Ok(()));
     let socket = port.handler().take_returned().pop().expect("the socket");
-    let mut stream = TcpStream::from(socket.into_fd().expect("a real socket"));
+    let mut stream = TcpStream::from(platform::owned(socket).expect("a real socket"));
     // It is the same connection, open and blocking as it was.
     assert_eq!(stream.local_addr().expect("an address"), address);
     client.write_all(b"direct").expect("a live connection");
@@ -70,11 +66,20 @@ fn what_is_removed_comes_out(lab: &Lab) {
     stream.write_all(&bytes).expect("a live connection");
     client.read_exact(&mut bytes).expect("the bytes");
     assert_eq!(bytes, *b"direct");
-    // And it goes into a port again.
+}
+
+fn what_came_out_goes_in_again(lab: &Lab) {
+    let port = Port::new(Probe::echo(), lab.options()).expect("a port");
+    let (socket, client) = tcp_pair("127.0.0.1:0");
+    let socket = port.add_connected(socket, 1).expect("a connected socket");
+    port.remove(socket).expect("a live socket");
+    assert_eq!(port.handler().wait_for_farewell(socket), Ok(()));
+    let socket = port.handler().take_returned().pop().expect("the socket");
+    let stream = TcpStream::from(platform::owned(socket).expect("a real socket"));
     serve(&port, stream, client);
 }
 
-fn listeners_of_every_family(lab: &Lab) {
+fn listeners_of_both_families(lab: &Lab) {
     let port = Port::new(Probe::echo(), lab.options()).expect("a port");
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let listener = TcpListener::bind(address).expect("a loopback port");
@@ -82,11 +87,6 @@ fn listeners_of_every_family(lab: &Lab) {
         port.add_listener(listener, 4, 7).expect("a listener");
         check_echo(TcpStream::connect(address).expect("a listener"));
     }
-    let path = std::env::temp_dir().join(format!("socket-iocp-test-{}-{}", std::process::id(), lab.kind().name()));
-    let listener = UnixListener::bind(&path).expect("a path of its own");
-    port.add_listener(listener, 4, 7).expect("a listener");
-    check_echo(UnixStream::connect(&path).expect("a listener"));
-    fs::remove_file(&path).expect("the path");
 }
 
 fn listeners_come_out(lab: &Lab) {
@@ -96,7 +96,7 @@ fn listeners_come_out(lab: &Lab) {
     let listener = port.add_listener(listener, 4, 7).expect("a listener");
     check_echo(TcpStream::connect(address).expect("a listener"));
     let socket = port.remove_listener(listener).expect("a live listener");
-    let listener = TcpListener::from(socket.into_fd().expect("a real socket"));
+    let listener = TcpListener::from(platform::owned(socket).expect("a real socket"));
     assert_eq!(listener.local_addr().expect("an address"), address);
     // Its farewell is told, and from then on its connections are the program's.
     port.handler().wait_for("the farewell", |log| {

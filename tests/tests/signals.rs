@@ -1,5 +1,7 @@
 //! The workers block every signal, and nothing raises SIGPIPE.
 
+#![cfg(unix)]
+
 use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, Port, ReadBuffer, Sent, SocketHandle};
 use socket_iocp_testkit::{BOUND, Event, Gate, Lab, Probe, in_own_process, on_every_backend};
 use std::os::unix::net::UnixStream;

@@ -2,6 +2,7 @@
 
 use crate::address::Endpoint;
 use crate::failure::Failure;
+use crate::system;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, ErrorKind};
@@ -81,10 +82,8 @@ impl Burst<'_> {
             socket.set_nonblocking(true)?;
             match socket.connect(&self.address) {
                 Ok(()) => self.keep(socket)?,
-                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
-                    self.under_way.push(socket);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if system::is_connecting(&error) => self.under_way.push(socket),
+                Err(error) if system::is_queue_full(&error) => return Ok(true),
                 Err(error) => return Err(error),
             }
         }
@@ -97,10 +96,10 @@ impl Burst<'_> {
             return Ok(());
         }
         let Some(rest) = deadline.checked_duration_since(Instant::now()) else {
-            return Err(io::Error::new(ErrorKind::TimedOut, "the server took too long to accept"));
+            return Err(self.late());
         };
         let rest = if queue_full { rest.min(FULL_QUEUE_PAUSE) } else { rest };
-        let limit = Timespec { tv_sec: rest.as_secs() as i64, tv_nsec: rest.subsec_nanos().into() };
+        let limit = Timespec::try_from(rest).map_err(io::Error::other)?;
         let mut descriptors: Vec<PollFd<'_>> =
             self.under_way.iter().map(|socket| PollFd::new(socket, PollFlags::OUT)).collect();
         match poll(&mut descriptors, Some(&limit)) {
@@ -119,6 +118,13 @@ impl Burst<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Why there are not enough when the time has passed. Before Windows 10, version 2004, a connect that has failed
+    /// [does not wake a poll](https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-wsapoll).
+    fn late(&self) -> io::Error {
+        let mut failures = self.under_way.iter().filter_map(|socket| socket.take_error().ok().flatten());
+        failures.next().unwrap_or_else(|| io::Error::new(ErrorKind::TimedOut, "the server took too long to accept"))
     }
 
     fn keep(&mut self, socket: Socket) -> io::Result<()> {
@@ -146,6 +152,7 @@ mod tests {
         assert_eq!((answered, sockets.len()), (endpoint, 50));
         for socket in &sockets {
             assert!(socket.tcp_nodelay().expect("option"));
+            #[cfg(unix)]
             assert!(!socket.nonblocking().expect("flag"));
             assert!(socket.peer_addr().is_ok());
         }
@@ -165,6 +172,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn a_full_queue_of_a_unix_listener_is_waited_for_until_the_timeout() {
         let path = std::env::temp_dir().join(format!("socket-iocp-connect-{}", std::process::id()));
         let endpoint = Endpoint::Unix(path.clone());

@@ -4,7 +4,8 @@
 //! port, sends that the port's workers carry out. Pacing from outside wakes a worker for each due message, and that
 //! wake-up, a system call and a change of threads, would be in every latency measured. Here the thread that notices
 //! that a message is due also sends it and reads the clock when its answer comes, and it sleeps in one system call
-//! until the next completion or the next due time, whichever is first: between messages it costs no CPU time.
+//! until the next completion or the next due time, whichever is first: between messages it costs no CPU time (on
+//! Windows, a little: `wait/windows.rs`).
 //!
 //! The schedule is kept whatever the server does. A message that cannot go out on time, since its connection has all it
 //! may have on the way, goes out later and is measured from the time when it was due.
@@ -14,7 +15,7 @@ use super::schedule::{Cursor, Share, quota};
 use super::tally::Tally;
 use super::wait::Wait;
 use crate::failure::Failure;
-use rustix::time::{ClockId, clock_gettime};
+use crate::system;
 use socket_iocp::{
     BackendKind, Context, Error, ErrorCode, Farewell, Handler, Options, Port, PortHandle, ReadBuffer, Sent,
     SocketHandle,
@@ -124,18 +125,13 @@ impl Lane {
             port.run(Some(rest)).map_err(port_failed)?;
         }
         let mut tally = std::mem::replace(&mut port.handler().lock().tally, Tally::new());
-        tally.cpu_time = thread_cpu_time();
+        tally.cpu_time = system::thread_cpu_time();
         Ok(tally)
     }
 }
 
 fn port_failed(error: Error) -> Failure {
     Failure::failed(format!("the load's own port failed: {error}"))
-}
-
-fn thread_cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 impl Load {

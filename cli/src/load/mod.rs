@@ -47,7 +47,8 @@ const OPEN_LOOP_BYTES: u64 = 1 << 20;
 /// at all.
 #[derive(Args, Clone, Debug)]
 pub struct LoadArgs {
-    /// The server: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`
+    /// The server: `HOST:PORT`, `[IPV6]:PORT`
+    #[cfg_attr(not(windows), doc = "or `unix:PATH`")]
     #[arg(value_name = "ADDR")]
     pub address: Address,
 

@@ -2,6 +2,7 @@
 
 use crate::address::Endpoint;
 use crate::failure::Failure;
+use crate::system;
 use socket2::{Domain, Socket, Type};
 use std::io;
 use std::path::Path;
@@ -31,14 +32,15 @@ impl Listening {
 fn listen(endpoint: &Endpoint, address: &socket2::SockAddr, queue: i32) -> io::Result<Listening> {
     let socket = Socket::new(Domain::from(i32::from(address.family())), Type::STREAM, None)?;
     if endpoint.is_internet() {
-        // On Unix: connections of an earlier run that are in TIME_WAIT do not keep the port.
+        // On POSIX: connections of an earlier run that are in TIME_WAIT do not keep the port. On Windows they never do,
+        // and the option would let two servers have one port.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
         // Accepted sockets inherit it: an answer is not held back for the acknowledgement of the one before.
         socket.set_tcp_nodelay(true)?;
     }
     socket.bind(address)?;
-    socket.listen(queue)?;
+    socket.listen(system::listen_queue(queue))?;
     // Port 0 became a real one; a Unix path stays as it was given.
     let endpoint = socket.local_addr()?.as_socket().map_or(endpoint.clone(), Endpoint::Internet);
     Ok(Listening { socket, endpoint })
@@ -92,6 +94,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn a_file_left_behind_is_told_from_a_server() {
         let path = std::env::temp_dir().join(format!("socket-iocp-listen-{}", std::process::id()));
         let endpoints = [Endpoint::Unix(path)];

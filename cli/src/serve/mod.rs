@@ -7,7 +7,7 @@ pub use listen::Listening;
 pub use service::{Service, ServiceKind};
 
 use crate::address::{Address, Endpoint};
-use crate::arguments::{BackendName, positive_seconds};
+use crate::arguments::{BackendName, on_or_off, positive_seconds};
 use crate::failure::{EXIT_INTERRUPTED, Failure};
 use crate::{limits, report, signals};
 use clap::Args;
@@ -20,17 +20,19 @@ use std::time::Duration;
 /// Serves echo, discard or chargen until Ctrl-C
 ///
 /// When it is ready it prints one line to standard output: `listening on ADDR backend=NAME workers=N`, with the real
-/// port where 0 was asked for. The first Ctrl-C or SIGTERM drains: no connection is accepted any more, those open are
-/// closed gracefully, the statistics are printed, the exit code is 0. A second one resets what is left; the exit code
-/// is
-/// 130.
+/// port where 0 was asked for. The first Ctrl-C or
+#[cfg_attr(not(windows), doc = "SIGTERM")]
+#[cfg_attr(windows, doc = "Ctrl-Break")]
+/// drains: no connection is accepted any more, those open are closed gracefully, the statistics are printed, the exit
+/// code is 0. A second one resets what is left; the exit code is 130.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// What to serve
     #[arg(value_enum)]
     pub service: ServiceKind,
 
-    /// Where: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`
+    /// Where: `HOST:PORT`, `[IPV6]:PORT`
+    #[cfg_attr(not(windows), doc = "or `unix:PATH`")]
     #[arg(long, short, value_name = "ADDR")]
     pub listen: Address,
 
@@ -41,7 +43,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub backlog: u32,
 
-    /// The kernel's own queue of connections; the system may cut it (net.core.somaxconn)
+    /// The kernel's own queue of connections; the system may cut it
+    #[cfg_attr(target_os = "linux", doc = "(net.core.somaxconn)")]
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(i32).range(1..))]
     pub listen_queue: i32,
 
@@ -52,6 +55,15 @@ pub struct ServeArgs {
     /// How long a connection may take to close gracefully
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = positive_seconds)]
     pub linger: Duration,
+
+    /// Wait for data without a buffer, so that an idle connection pins no memory; only completion ports mind
+    #[arg(long, hide = cfg!(not(windows)))]
+    pub idle_reads: bool,
+
+    /// Report what succeeds at once without a turn through the completion port; only completion ports mind [default:
+    /// on, where every provider of TCP sockets allows it]
+    #[arg(long, value_name = "on|off", value_parser = on_or_off, hide = cfg!(not(windows)))]
+    pub skip_on_success: Option<bool>,
 }
 
 /// A serving port's options, common to `serve` and `demo`.
@@ -101,9 +113,12 @@ pub fn command(args: &ServeArgs) -> Result<ExitCode, Failure> {
 }
 
 fn make_port(service: Service, args: &ServeArgs) -> Result<Port<Service>, Failure> {
-    let mut options = args.port.options().linger(args.linger.max(Duration::from_millis(1)));
+    let mut options = args.port.options().linger(args.linger.max(Duration::from_millis(1))).idle_reads(args.idle_reads);
     if let Some(connections) = args.max_connections {
         options = options.max_sockets(usize::try_from(connections).unwrap_or(usize::MAX));
+    }
+    if let Some(skip) = args.skip_on_success {
+        options = options.skip_on_success(skip);
     }
     new_port(service, options)
 }

@@ -21,7 +21,7 @@ pub enum ServiceKind {
 /// What the serving threads tell the main thread.
 #[derive(Debug)]
 pub enum Event {
-    /// Ctrl-C or SIGTERM.
+    /// Ctrl-C, or what asks the same.
     Interrupt,
     /// The last connection has gone, in a drain.
     Drained,

@@ -2,7 +2,16 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
-use rustix::process::{Pid, Signal, kill_process};
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+pub use unix::*;
+#[cfg(windows)]
+pub use windows::*;
+
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
@@ -48,7 +57,7 @@ pub fn tool(backend: &str, arguments: &[&str]) -> Command {
 
 /// Runs the tool to its end.
 pub fn run(command: &mut Command) -> Output {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())).expect("it starts");
     let _watchdog = Watchdog::of(&child);
     child.wait_with_output().expect("it ends")
 }
@@ -83,11 +92,11 @@ struct Watchdog {
 impl Watchdog {
     fn of(child: &Child) -> Watchdog {
         let (ended, end) = mpsc::channel();
-        let pid = Pid::from_child(child);
+        let killer = Killer::of(child);
         thread::spawn(move || {
             if end.recv_timeout(HANGS_AFTER) == Err(mpsc::RecvTimeoutError::Timeout) {
                 eprintln!("killing a child that hangs");
-                let _ = kill_process(pid, Signal::KILL);
+                killer.kill();
             }
         });
         Watchdog { _ended: ended }
@@ -105,7 +114,7 @@ pub struct Running {
 impl Running {
     pub fn start(command: &mut Command) -> Running {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
+        let mut child = spawn(command).expect("it starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         Running { _watchdog: Watchdog::of(&child), child, stdout, stderr }
@@ -118,11 +127,12 @@ impl Running {
 
     /// Ctrl-C.
     pub fn interrupt(&self) {
-        self.signal(Signal::INT);
+        self.signal(INTERRUPTS[0]);
     }
 
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    /// Ctrl-C, or one of its relatives.
+    pub fn signal(&self, interrupt: Interrupt) {
+        send(interrupt, &self.child);
     }
 
     /// Waits for the end; what was not read of stdout and stderr comes with it.

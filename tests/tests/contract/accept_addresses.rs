@@ -1,15 +1,13 @@
-//! The accept callback gets both addresses and the listener's state, and they stay with the socket; every family of
-//! stream sockets is served. ("Accepting"; "The seven calls".)
+//! The accept callback gets both addresses and the listener's state, and they stay with the socket, in both families of
+//! internet addresses. ("Accepting"; "The seven calls".)
 
-use socket_iocp::{Port, Socket};
+use socket_iocp::Port;
 use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
 use socket2::SockAddr;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
-use std::{env, fs, process};
 
 on_every_backend!(
     internet_addresses_are_right_and_outlive_a_reset,
@@ -17,7 +15,7 @@ on_every_backend!(
     what_accept_answers_comes_back_in_every_callback,
 );
 // Real only: the simulated network has one family.
-on_every_backend!(real: ipv6_is_served, unix_listeners_are_served, socketpairs_are_served);
+on_every_backend!(real: ipv6_is_served);
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -136,41 +134,6 @@ fn ipv6_is_served(lab: &Lab) {
     let expected = (Some(address), Some(client.local_addr().expect("an address")));
     assert_eq!(told.recv_timeout(BOUND).expect("an accept"), ("accept", expected));
     serves(&mut client);
-}
-
-fn unix_listeners_are_served(lab: &Lab) {
-    let (probe, told, told_full) = telling();
-    let port = Port::new(probe, lab.options()).expect("a port");
-    let path = env::temp_dir().join(format!("socket-iocp-{}-{}", process::id(), lab.kind().name()));
-    // What an earlier process of this number may have left.
-    let _ = fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).expect("a path");
-    port.add_listener(listener, 4, 0).expect("a listener");
-    let mut client = UnixStream::connect(&path).expect("a listener");
-    assert_eq!(told.recv_timeout(BOUND).expect("an accept"), ("accept", (None, None)));
-    let (local, remote) = told_full.recv_timeout(BOUND).expect("an accept");
-    assert_eq!(local.as_pathname(), Some(path.as_path()));
-    assert!(remote.is_unix() && remote.as_pathname().is_none(), "{remote:?}");
-    serves(&mut client);
-    fs::remove_file(&path).expect("the listener's file");
-}
-
-fn socketpairs_are_served(lab: &Lab) {
-    let (probe, _told, _told_full) = telling();
-    let port = Port::new(probe, lab.options()).expect("a port");
-    let (near, mut far) = UnixStream::pair().expect("a pair");
-    let handle = port.add_connected(Socket::from(near), 0).expect("a connected socket");
-    port.recv(handle).expect("an open socket");
-    serves(&mut far);
-    far.shutdown(std::net::Shutdown::Write).expect("a live connection");
-    port.handler().wait_for("the FIN", |log| {
-        log.iter()
-            .find(|event| matches!(event, Event::Received { result: Ok(bytes), .. } if bytes.is_empty()))
-            .map(drop)
-    });
-    port.close(handle).expect("an open socket");
-    assert_eq!(port.handler().wait_for_farewell(handle), Ok(()));
-    assert_eq!(far.read(&mut [0; 1]).expect("a FIN"), 0);
 }
 
 /// An echo of more than one read buffer.

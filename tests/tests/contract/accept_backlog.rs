@@ -1,18 +1,20 @@
 //! The backlog bounds the connections taken from the kernel and not yet given to an accept callback. ("Accepting".)
 
 use socket_iocp::{ListenerHandle, Port, PortHandle, Socket};
-use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
-use std::os::fd::{AsRawFd, OwnedFd};
+use socket_iocp_testkit::{Event, Gate, Lab, Probe, on_every_backend, platform};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 on_every_backend!(it_bounds_what_is_taken, it_bounds_what_several_workers_take, it_is_raised_and_lowered_while_running);
+// Real only: what is left is counted by std.
+on_every_backend!(real: what_it_leaves_is_taken_by_whoever_accepts_next);
 
 const CLIENTS: usize = 100;
 
 /// Counts the connections that the kernel, or the network, still has.
 enum Census {
-    Real(OwnedFd),
+    Real(platform::OwnedSocket),
     Sim(Arc<socket_iocp::sim::Network>),
 }
 
@@ -21,8 +23,8 @@ impl Census {
         match lab.network() {
             Some(network) => (Census::Sim(network.clone()), listener),
             None => {
-                let fd = listener.into_fd().expect("a real one");
-                (Census::Real(fd.try_clone().expect("a descriptor")), fd.into())
+                let owned = platform::owned(listener).expect("a real one");
+                (Census::Real(owned.try_clone().expect("a descriptor")), owned.into())
             }
         }
     }
@@ -30,24 +32,11 @@ impl Census {
     /// Connections taken so far, of [`CLIENTS`] that have all been made before.
     fn taken(&self) -> usize {
         match self {
-            Census::Real(listener) => CLIENTS - queued(listener),
+            Census::Real(listener) => CLIENTS - platform::queued_connections(listener),
             // The listener has two numbers, each connection taken has one.
             Census::Sim(network) => network.open_sockets() - 2,
         }
     }
-}
-
-/// The length of a listen socket's queue: what TCP_INFO calls unacked for one that listens, see tcp(7).
-fn queued(listener: &OwnedFd) -> usize {
-    const UNACKED: usize = 6;
-    let mut info = [0u32; 64];
-    let mut len = size_of_val(&info) as libc::socklen_t;
-    // SAFETY: the call writes at most `len` bytes to `info`, which has as many.
-    let asked = unsafe {
-        libc::getsockopt(listener.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &mut len)
-    };
-    assert_eq!(asked, 0, "TCP_INFO");
-    info[UNACKED] as usize
 }
 
 /// Accepts [`CLIENTS`] connections that were there before, and answers for each accept callback how many connections
@@ -107,4 +96,39 @@ fn it_is_raised_and_lowered_while_running(lab: &Lab) {
     assert!(untold[11..].iter().any(|count| *count > 2), "never raised: {untold:?}");
     // What was under way when it was lowered has been used up.
     assert!(untold[70..].iter().all(|count| *count <= 1), "never lowered: {untold:?}");
+}
+
+/// How many connections are there for std to take. Each client has been connected before.
+fn take_all(listener: &TcpListener) -> usize {
+    listener.set_nonblocking(true).expect("a flag");
+    let count = std::iter::from_fn(|| listener.accept().ok()).count();
+    listener.set_nonblocking(false).expect("a flag");
+    count
+}
+
+fn what_it_leaves_is_taken_by_whoever_accepts_next(lab: &Lab) {
+    const BACKLOG: usize = 7;
+    let go_on = Arc::new(Gate::new());
+    let gate = go_on.clone();
+    let probe = Probe::reacting(move |_, _, event| {
+        if matches!(event, Event::Accepted { .. }) {
+            gate.wait_for("the test", 1);
+        }
+        Some(0)
+    });
+    let port = Port::new(probe, lab.options().threads(1)).expect("a port");
+    let (listener, address) = lab.listen();
+    let clients: Vec<_> = (0..CLIENTS).map(|_| lab.connect(address)).collect();
+    let handle = port.add_listener(listener, BACKLOG, 0).expect("a listener");
+    port.handler().wait_for_accept(0);
+    // The worker is in its first accept callback: no connection is given to another one meanwhile.
+    let listener = port.remove_listener(handle).expect("a listener");
+    let listener = TcpListener::from(platform::owned(listener).expect("a real one"));
+    let left = take_all(&listener);
+    assert!(CLIENTS - left <= 1 + BACKLOG, "{} were taken, and one was given to a callback", CLIENTS - left);
+    // What was taken is given to callbacks, and nothing is lost.
+    go_on.pass();
+    port.handler().wait_for_count("the farewell", 1, |event| matches!(event, Event::ListenerFarewell { .. }));
+    let told = port.handler().count(|event| matches!(event, Event::Accepted { .. }));
+    assert_eq!((told + left, clients.len()), (CLIENTS, CLIENTS));
 }

@@ -3,8 +3,7 @@
 
 use socket_iocp::sim::SimSocket;
 use socket_iocp::{ErrorCode, Port, RawSocket, Socket};
-use socket_iocp_testkit::{Lab, Probe, on_every_backend};
-use std::os::fd::{FromRawFd, IntoRawFd};
+use socket_iocp_testkit::{Lab, Probe, on_every_backend, platform};
 
 on_every_backend!(a_connected_socket_is_in_one_port_once, a_listen_socket_is_in_one_port_once);
 
@@ -12,16 +11,7 @@ on_every_backend!(a_connected_socket_is_in_one_port_once, a_listen_socket_is_in_
 fn second_owner(lab: &Lab, number: RawSocket) -> Socket {
     match lab.network() {
         Some(network) => SimSocket::from_raw(network.clone(), number).into(),
-        // SAFETY: the number is open, in the port. Each test lets go of this owner with `forget`.
-        None => unsafe { Socket::from_raw_fd(number) },
-    }
-}
-
-/// Lets go of it without closing it.
-fn forget(socket: Socket) {
-    match socket.into_fd() {
-        Ok(fd) => drop(fd.into_raw_fd()),
-        Err(simulated) => std::mem::forget(simulated),
+        None => platform::second_owner(number),
     }
 }
 
@@ -35,7 +25,7 @@ fn a_connected_socket_is_in_one_port_once(lab: &Lab) {
         let refused = port.add_connected(second_owner(lab, number), 77).expect_err("a socket in a port");
         assert_eq!((refused.error.code(), refused.state), (ErrorCode::AlreadyAdded, 77));
         assert_eq!(refused.socket.as_raw(), number);
-        forget(refused.socket);
+        platform::forget(refused.socket);
     }
     assert_eq!((first.find(number), second.find(number)), (Some(handle), None));
     // Nothing has changed for the one that is there.
@@ -56,7 +46,7 @@ fn a_listen_socket_is_in_one_port_once(lab: &Lab) {
     for port in [&first, &second] {
         let refused = port.add_listener(second_owner(lab, number), 4, 88).expect_err("a listener in a port");
         assert_eq!((refused.error.code(), refused.state), (ErrorCode::AlreadyAdded, 88));
-        forget(refused.socket);
+        platform::forget(refused.socket);
     }
     assert_eq!((first.find_listener(number), second.find_listener(number)), (Some(handle), None));
     second.delete();

@@ -2,13 +2,9 @@
 //! ("Ending" 6.)
 
 use socket_iocp::{ErrorCode, Port, PortHandle, RawSocket, SocketHandle};
-use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend};
-use std::sync::{Mutex, PoisonError};
+use socket_iocp_testkit::{Client, Event, Lab, Probe, in_own_process, on_every_backend};
 
 on_every_backend!(a_handle_stays_dead_when_slot_and_number_are_used_again);
-
-/// Descriptor numbers are the process's: these tests would take them from each other.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// A raw handle's lower half is the slot.
 fn slot_of(handle: SocketHandle) -> usize {
@@ -31,7 +27,11 @@ fn successor(lab: &Lab, port: &PortHandle<Probe>, old: SocketHandle, number: Raw
 }
 
 fn a_handle_stays_dead_when_slot_and_number_are_used_again(lab: &Lab) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Descriptor numbers are the process's: another test might keep the one that is to come back.
+    in_own_process("dead_handle::a_handle_stays_dead_when_slot_and_number_are_used_again", lab, check);
+}
+
+fn check(lab: &Lab) {
     let port = Port::new(Probe::echo(), lab.options().threads(1)).expect("a port");
     let (socket, client) = lab.pair();
     let number = socket.as_raw();

@@ -16,6 +16,8 @@ on_every_backend!(
     never_readable_for_long_with_nothing_to_do,
     closed_after_delete,
 );
+// It is about the port, not about the network.
+on_every_backend!(a_threaded_port_has_none);
 
 /// Waits in poll(2); whether the descriptor is readable.
 fn poll(pollable: BorrowedFd<'_>, timeout_ms: i32) -> bool {
@@ -130,4 +132,9 @@ fn closed_after_delete(lab: &Lab) {
     let handle = PortHandle::clone(&port);
     port.delete();
     assert_eq!(handle.pollable().err().map(|error| error.code()), Some(ErrorCode::Closed));
+}
+
+fn a_threaded_port_has_none(lab: &Lab) {
+    let port = Port::new(Probe::silent(), lab.options().threads(1)).expect("a port");
+    assert_eq!(port.pollable().err().map(|error| error.code()), Some(ErrorCode::WrongContext));
 }

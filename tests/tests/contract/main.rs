@@ -1,7 +1,7 @@
 //! The contract, one behaviour a module, in one process: each test has a port of its own.
 //!
 //! What needs the process to itself (its allocator, environment, signals, descriptors, panic hook) is a test binary of its own,
-//! beside this folder.
+//! beside this folder. What a platform leaves out is listed in the testkit's `left_out.rs`.
 
 mod abort;
 mod accept_addresses;
@@ -17,6 +17,7 @@ mod close;
 mod closed_after_delete;
 mod dead_handle;
 mod delete;
+#[cfg(unix)]
 mod driven_pollable;
 mod driven_run;
 mod echo;
@@ -49,5 +50,7 @@ mod sends_of_any_length;
 mod sends_of_nothing;
 mod simulation;
 mod stack_does_not_grow;
+#[cfg(unix)]
+mod unix_sockets;
 mod user_linger;
 mod workers_serve_unasked;

@@ -15,20 +15,13 @@ on_every_backend!(
     the_limit_of_sockets_counts_those_that_live,
 );
 
-fn on_backend(lab: &Lab, options: Options) -> Options {
-    match lab.network() {
-        Some(network) => options.sim(network.clone()),
-        None => options.backend(lab.kind()),
-    }
-}
-
 fn refused(options: Options) -> ErrorCode {
     Port::new(Probe::silent(), options).expect_err("an option out of its range").code()
 }
 
 fn a_buffer_size_out_of_range(lab: &Lab) {
     for size in [0, MAX_READ_BUFFER_SIZE + 1, u32::MAX as usize, usize::MAX] {
-        assert_eq!(refused(on_backend(lab, Options::new(size))), ErrorCode::BufferSize, "{size}");
+        assert_eq!(refused(lab.options_with(size)), ErrorCode::BufferSize, "{size}");
     }
 }
 
@@ -61,13 +54,13 @@ fn serves(lab: &Lab, options: Options) {
 }
 
 fn the_largest_values_serve(lab: &Lab) {
-    let options = on_backend(lab, Options::new(MAX_READ_BUFFER_SIZE));
+    let options = lab.options_with(MAX_READ_BUFFER_SIZE);
     let options = options.threads(1).linger(MAX_LINGER).max_sockets(usize::MAX).max_queued_sends(u32::MAX);
     serves(lab, options);
 }
 
 fn the_smallest_values_serve(lab: &Lab) {
-    let options = on_backend(lab, Options::new(1));
+    let options = lab.options_with(1);
     let options = options.threads(1).linger(Duration::from_secs(1)).max_sockets(1).max_queued_sends(1);
     serves(lab, options);
 }

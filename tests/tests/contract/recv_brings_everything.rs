@@ -1,6 +1,6 @@
 //! One recv gives one callback with 1 to `read_buffer_size` bytes; what comes before a recv is issued is not lost.
 
-use socket_iocp::{Error, ErrorCode, Options, Port};
+use socket_iocp::{Error, ErrorCode, Port};
 use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
 
 on_every_backend!(
@@ -12,21 +12,13 @@ on_every_backend!(
     a_recv_in_its_own_callback_is_not_busy,
 );
 
-fn options(lab: &Lab, read_buffer_size: usize) -> Options {
-    let options = Options::new(read_buffer_size).threads(1);
-    match lab.network() {
-        Some(network) => options.sim(network.clone()),
-        None => options.backend(lab.kind()),
-    }
-}
-
 fn numbered(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251) as u8).collect()
 }
 
 fn one_recv_one_callback_of_at_most_a_buffer(lab: &Lab) {
     for size in [1, 2, 1000, 4096, 65_537] {
-        let port = Port::new(Probe::silent(), options(lab, size)).expect("a port");
+        let port = Port::new(Probe::silent(), lab.options_with(size).threads(1)).expect("a port");
         assert_eq!(port.read_buffer_size(), size);
         let (socket, mut client) = lab.pair();
         let socket = port.add_connected(socket, 1).expect("a connected socket");

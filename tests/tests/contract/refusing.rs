@@ -2,6 +2,7 @@
 
 use socket_iocp::{ErrorCode, Port};
 use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 on_every_backend!(
@@ -50,7 +51,7 @@ fn run(lab: &Lab, probe: Probe) -> (End, Vec<Event>, u64) {
     let refused = port.handler().wait_for_accept(0);
     let end = match first.read(&mut [0; 16]) {
         Ok(0) => End::Fin,
-        Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => End::Reset,
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => End::Reset,
         other => panic!("{other:?}, where the connection should have ended"),
     };
     drop(first);

@@ -1,7 +1,7 @@
 //! Remove: the socket comes back from the port open, whole and with nothing lost. ("Ending" 4.)
 
 use socket_iocp::{ErrorCode, Port, PortHandle, Socket, SocketHandle};
-use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
+use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend, platform};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
@@ -122,10 +122,10 @@ fn a_removed_socket_is_an_ordinary_stream(lab: &Lab) {
     let (socket, mut client) = lab.pair();
     let handle = port.add_connected(socket, 0).expect("a connected socket");
     port.recv(handle).expect("an open socket");
-    let fd = removed(&port, handle).into_fd().expect("a real socket");
+    let owned = platform::owned(removed(&port, handle)).expect("a real one");
     // The port is gone: what it had to do with the socket is over.
     port.delete();
-    let mut stream = TcpStream::from(fd);
+    let mut stream = TcpStream::from(owned);
     stream.write_all(b"from the caller").expect("an open socket");
     assert_eq!(client.read_exact(15).expect("what was written"), b"from the caller");
     client.write_all(b"to the caller").expect("a live connection");

@@ -2,7 +2,7 @@
 //! ("Accepting".)
 
 use socket_iocp::{ErrorCode, Port};
-use socket_iocp_testkit::{Event, Gate, Lab, Probe, on_every_backend};
+use socket_iocp_testkit::{Event, Gate, Lab, Probe, on_every_backend, platform};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,21 +85,17 @@ fn its_sockets_live_on(lab: &Lab) {
     port.handler().wait_for_count("the farewell", 1, |event| matches!(event, Event::ListenerFarewell { .. }));
     client.write_all(b"hello").expect("a live connection");
     assert_eq!(client.read_exact(5).expect("the echo"), b"hello");
-    let refused = match lab.network() {
-        Some(network) => network.connect(address).is_err(),
-        None => std::net::TcpStream::connect(address).is_err(),
-    };
-    assert!(refused, "somebody still listens");
+    assert!(lab.refuses(address), "somebody still listens");
 }
 
 fn std_serves_on(lab: &Lab) {
     let port = Port::new(Probe::silent(), lab.options()).expect("a port");
     let (listener, address) = lab.listen();
     let handle = port.add_listener(listener, 8, 0).expect("a listener");
-    let fd = port.remove_listener(handle).expect("a listener").into_fd().expect("a real one");
+    let owned = platform::owned(port.remove_listener(handle).expect("a listener")).expect("a real one");
     // After the farewell no accept of the port is under way.
     port.handler().wait_for_count("the farewell", 1, |event| matches!(event, Event::ListenerFarewell { .. }));
-    let listener = TcpListener::from(fd);
+    let listener = TcpListener::from(owned);
     let client = lab.connect(address);
     let (_, peer) = listener.accept().expect("a blocking listener, as it was");
     assert_eq!(peer, client.local_addr());

@@ -1,8 +1,7 @@
 //! Any length up to 4 GiB - 1 is sent whole: one completion when every byte is with the system.
 
 use socket_iocp::Port;
-use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend};
-use std::ptr;
+use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend, platform};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -73,16 +72,6 @@ fn a_partly_sent_one_goes_on(lab: &Lab) {
     assert!(matches!(done[0], Event::Sent { result: Ok(()), bytes: LEN, .. }), "{done:?}");
 }
 
-/// That many zeros, of which no page is ever made: reading them gives the kernel's one page of zeros.
-fn zeros(len: usize) -> &'static [u8] {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a new mapping at a place of the kernel's choice.
-    let mapping = unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ, flags, -1, 0) };
-    assert_ne!(mapping, libc::MAP_FAILED, "{}", std::io::Error::last_os_error());
-    // SAFETY: the mapping is readable, all zeros, nobody writes to it, and it is never unmapped.
-    unsafe { std::slice::from_raw_parts(mapping.cast(), len) }
-}
-
 #[cfg(target_pointer_width = "64")]
 fn the_longest_that_a_dword_can_say(lab: &Lab) {
     const LEN: usize = u32::MAX as usize;
@@ -90,7 +79,7 @@ fn the_longest_that_a_dword_can_say(lab: &Lab) {
     let (socket, client) = lab.pair();
     let socket = port.add_connected(socket, 1).expect("a connected socket");
     let reader = reader(client, LEN + 3, |_, _| {});
-    port.send(socket, zeros(LEN), 1).expect("a live socket");
+    port.send(socket, platform::zeros(LEN), 1).expect("a live socket");
     port.send(socket, b"end", 2).expect("a live socket");
     reader.join().expect("every byte");
     let done = port.handler().wait_for_count("both sends", 2, |event| matches!(event, Event::Sent { .. }));

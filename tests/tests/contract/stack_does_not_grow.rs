@@ -94,12 +94,7 @@ fn chained_sync_sends(lab: &Lab) {
 fn chained_recvs_of_bytes_that_are_there(lab: &Lab) {
     let (plumb, callbacks) = Plumb::new();
     // Read buffers of one byte: each recv finds its byte, and the next one's too.
-    let mut options = socket_iocp::Options::new(1).threads(1);
-    options = match lab.network() {
-        Some(network) => options.sim(network.clone()),
-        None => options.backend(lab.kind()),
-    };
-    let port = Port::new(plumb, options).expect("a port");
+    let port = Port::new(plumb, lab.options_with(1).threads(1)).expect("a port");
     let (socket, mut client) = lab.pair();
     client.write_all(&[7; COMPLETIONS as usize]).expect("room in the kernel");
     let socket = port.add_connected(socket, ()).expect("a connected socket");

@@ -1,7 +1,7 @@
 //! A user's SO_LINGER on a socket does not block the worker that closes it. ("Ending" 3.)
 
 use socket_iocp::Port;
-use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
+use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend, platform};
 use socket2::SockRef;
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ const LEN: usize = 256 * 1024;
 /// A socket with SO_LINGER set, with room for `LEN` bytes in its send buffer, and a client that holds back.
 fn lingering_pair(lab: &Lab) -> (socket_iocp::Socket, socket_iocp_testkit::Client) {
     let (socket, client) = lab.pair();
-    let fd = socket.into_fd().expect("a real one");
-    let options = SockRef::from(&fd);
+    let owned = platform::owned(socket).expect("a real one");
+    let options = SockRef::from(&owned);
     options.set_linger(Some(FOR_EVER)).expect("SO_LINGER");
     options.set_send_buffer_size(2 * LEN).expect("SO_SNDBUF");
     SockRef::from(client.tcp().expect("a real one")).set_recv_buffer_size(4096).expect("SO_RCVBUF");
-    (fd.into(), client)
+    (owned.into(), client)
 }
 
 fn a_close_with_data_on_its_way_blocks_nobody(lab: &Lab) {

@@ -1,27 +1,27 @@
 //! How the examples start and end.
 
-use crate::on_both_backends;
+use crate::on_each_backend;
+use crate::platform::{IN_USE, INTERRUPTS, Killer, send};
 use crate::server::{CHAT, ECHO, HTTP, REDIS, Server};
-use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-on_both_backends!(a_signal_ends_a_server_cleanly);
+on_each_backend!(a_signal_ends_a_server_cleanly);
 
 /// Every example, with the arguments that follow its address.
 const ALL: [(&str, &[&str]); 4] = [(ECHO, &[]), (CHAT, &[]), (HTTP, &["."]), (REDIS, &[])];
 
 fn a_signal_ends_a_server_cleanly(backend: &str) {
     for (program, arguments) in ALL {
-        for signal in [Signal::INT, Signal::TERM] {
+        for interrupt in INTERRUPTS {
             let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
             let mut server = Server::start(backend, program, &arguments);
             let client = server.connect();
-            kill_process(Pid::from_child(&server.child), signal).expect("a child of this process");
-            assert_eq!(exit_code(&mut server), Some(0), "{program} {signal:?}");
+            send(*interrupt, &server.child);
+            assert_eq!(exit_code(&mut server), Some(0), "{program} {interrupt:?}");
             drop(client);
         }
     }
@@ -29,12 +29,12 @@ fn a_signal_ends_a_server_cleanly(backend: &str) {
 
 /// Waits for the end of a server, within the limit: its drop kills it when the time has passed.
 fn exit_code(server: &mut Server) -> Option<i32> {
-    let pid = Pid::from_child(&server.child);
+    let killer = Killer::of(&server.child);
     let (ended, end) = mpsc::channel::<()>();
     let guard = thread::spawn(move || {
         if end.recv_timeout(crate::server::LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            // Then the code is none.
-            let _ = kill_process(pid, Signal::KILL);
+            // Then the code is another.
+            killer.kill();
         }
     });
     let status = server.child.wait().expect("a child of this process");
@@ -45,7 +45,7 @@ fn exit_code(server: &mut Server) -> Option<i32> {
 
 /// Runs an example that is to refuse, and checks that it says so in one line.
 fn refusal(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new("timeout").arg("60").arg(program).args(arguments).output().expect("coreutils");
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("a program");
     let line = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(2), "{program} {arguments:?}: {line}");
     assert_eq!(line.lines().count(), 1, "{program} {arguments:?}: {line}");
@@ -72,6 +72,6 @@ fn an_address_in_use_gives_one_line_and_exit_code_2() {
     let address = taken.local_addr().expect("an address").to_string();
     for (program, arguments) in ALL {
         let line = refusal(program, &[&[address.as_str()], arguments].concat());
-        assert!(line.contains("in use"), "{line}");
+        assert!(line.contains(IN_USE), "{line}");
     }
 }

@@ -1,10 +1,10 @@
 //! echo and nc.
 
 use crate::client::run;
-use crate::on_both_backends;
+use crate::on_each_backend;
 use crate::server::{ECHO, Server};
 
-on_both_backends!(nc_gets_back_what_it_sends);
+on_each_backend!(nc_gets_back_what_it_sends);
 
 fn nc_gets_back_what_it_sends(backend: &str) {
     let server = Server::start(backend, ECHO, &[]);

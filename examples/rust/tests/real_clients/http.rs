@@ -1,51 +1,20 @@
-//! http and curl, and what curl does not do.
+//! http and curl.
 
 use crate::client::{run, run_for_text};
-use crate::on_both_backends;
-use crate::server::{HTTP, Server};
-use std::fs;
-use std::io::{Read, Write};
+use crate::on_each_backend;
+use crate::site::{INDEX, Site, large, split_response};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use tempfile::TempDir;
 
-on_both_backends!(
+on_each_backend!(
     curl_makes_several_requests_on_one_connection,
     head_and_old_versions,
     what_is_no_file_has_its_status,
     no_path_leads_out_of_the_directory,
-    pipelined_requests_are_answered_in_order,
-    a_request_may_come_byte_by_byte,
     who_shuts_its_side_down_is_answered_first,
 );
 
-/// A directory with a few files in it; beside it a secret.
-struct Site {
-    directory: TempDir,
-    server: Server,
-}
-
-const SECRET: &str = "nobody is to read this";
-const INDEX: &str = "<p>welcome</p>\n";
-
 impl Site {
-    fn open(backend: &str) -> Site {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path();
-        fs::create_dir_all(path.join("root/sub")).expect("a directory");
-        fs::write(path.join("secret"), SECRET).expect("a file");
-        fs::write(path.join("root/index.html"), INDEX).expect("a file");
-        fs::write(path.join("root/sub/a b.txt"), "spaced\n").expect("a file");
-        fs::write(path.join("root/empty"), "").expect("a file");
-        fs::write(path.join("root/large"), large()).expect("a file");
-        let server = Server::start(backend, HTTP, &[path.join("root").as_os_str()]);
-        Site { directory, server }
-    }
-
-    fn root(&self) -> std::path::PathBuf {
-        self.directory.path().join("root")
-    }
-
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.server.address)
     }
@@ -57,11 +26,6 @@ impl Site {
         arguments.extend(options.iter().copied().chain(urls.iter().map(String::as_str)));
         run_for_text("curl", &arguments)
     }
-}
-
-/// Several pieces, and not a whole number of them.
-fn large() -> Vec<u8> {
-    (0..300_001u32).map(|number| (number / 7) as u8).collect()
 }
 
 fn curl_makes_several_requests_on_one_connection(backend: &str) {
@@ -93,17 +57,6 @@ fn what_is_no_file_has_its_status(backend: &str) {
     assert!(site.curl(&["-H", &long], &["/"]).ends_with("431 1\n"));
     assert!(site.curl(&[], &["/sub"]).ends_with("404 1\n"), "a directory");
     assert!(site.curl(&[], &[&format!("/{}", "a".repeat(300))]).ends_with("404 1\n"), "longer than names are");
-    for (request, status) in [
-        ("nonsense\r\n\r\n", "400 Bad Request"),
-        ("GET / HTTP/1.1\r\n\r\n", "400 Bad Request"),
-        ("GET / HTTP/3.0\r\n\r\n", "505 HTTP Version Not Supported"),
-        // The second request is in the first one's body: it is not answered.
-        ("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 18\r\n\r\nGET /large HTTP/1.0\r\n\r\n", "200 OK"),
-    ] {
-        let response = String::from_utf8(site.server.exchange(request.as_bytes())).expect("text");
-        assert!(response.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request}: {response}");
-        assert_eq!(response.matches("HTTP/1.1").count(), 1, "{request}: {response}");
-    }
 }
 
 fn no_path_leads_out_of_the_directory(backend: &str) {
@@ -146,52 +99,6 @@ fn no_path_leads_out_of_the_directory(backend: &str) {
         assert!(matches!(printed.as_str(), "400 Bad Request\n400 1\n" | "404 Not Found\n404 1\n"), "{path}: {printed}");
     }
     assert!(!site.curl(&[], &["/itself"]).contains("200"));
-}
-
-/// A response without its date: the status, the connection, the body.
-fn split_response<'a>(bytes: &mut &'a [u8], has_body: bool) -> (String, bool, &'a [u8]) {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("the end of a head") + 4;
-    let head = std::str::from_utf8(&bytes[..end]).expect("text");
-    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
-    let length: usize = field("Content-Length: ").parse().expect("a number");
-    let status = head.lines().next().expect("a line").to_string();
-    let stays = field("Connection: ") == "keep-alive";
-    let (body, rest) = bytes[end..].split_at(if has_body { length } else { 0 });
-    *bytes = rest;
-    (status, stays, body)
-}
-
-fn pipelined_requests_are_answered_in_order(backend: &str) {
-    const ROUNDS: usize = 20;
-    let site = Site::open(backend);
-    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
-    let round =
-        [get("/"), get("/large"), "HEAD /large HTTP/1.1\r\nHost: h\r\n\r\n".into(), get("/none"), get("/empty")];
-    let last = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-    let all = format!("{}{last}{}", round.concat().repeat(ROUNDS), get("/after/the/last"));
-    let responses = site.server.exchange(all.as_bytes());
-    let (mut rest, ok, large) = (&responses[..], "HTTP/1.1 200 OK", large());
-    for _ in 0..ROUNDS {
-        assert_eq!(split_response(&mut rest, true), (ok.into(), true, INDEX.as_bytes()));
-        assert!(split_response(&mut rest, true) == (ok.into(), true, &large));
-        assert_eq!(split_response(&mut rest, false), (ok.into(), true, &b""[..]));
-        assert_eq!(split_response(&mut rest, true), ("HTTP/1.1 404 Not Found".into(), true, &b"404 Not Found\n"[..]));
-        assert_eq!(split_response(&mut rest, true), (ok.into(), true, &b""[..]));
-    }
-    assert_eq!(split_response(&mut rest, true), (ok.into(), false, INDEX.as_bytes()));
-    assert_eq!(rest, b"");
-}
-
-fn a_request_may_come_byte_by_byte(backend: &str) {
-    let site = Site::open(backend);
-    let mut stream = site.server.connect();
-    stream.set_nodelay(true).expect("an option");
-    for byte in b"\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n" {
-        stream.write_all(&[*byte]).expect("a server that reads");
-    }
-    let mut response = Vec::new();
-    stream.read_to_end(&mut response).expect("a clean end");
-    assert!(response.starts_with(b"HTTP/1.1 200 OK\r\n") && response.ends_with(INDEX.as_bytes()));
 }
 
 fn who_shuts_its_side_down_is_answered_first(backend: &str) {

@@ -1,13 +1,13 @@
 //! http, carrying much: a large file to curl, many requests from wrk.
 
 use crate::client::{run, run_for_text};
-use crate::on_both_backends;
+use crate::on_each_backend;
 use crate::server::{HTTP, Server};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-on_both_backends!(wrk_sees_no_error);
+on_each_backend!(wrk_sees_no_error);
 
 const LARGE: u64 = 300 << 20;
 

@@ -1,5 +1,6 @@
 //! An example as a process of its own.
 
+use crate::platform::{peak_memory, spawn};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,13 +26,9 @@ pub struct Server {
 impl Server {
     /// Starts an example on a port that the system chooses, and waits until it says which.
     pub fn start(backend: &str, program: &str, arguments: &[&OsStr]) -> Server {
-        let mut child = Command::new(program)
-            .arg("127.0.0.1:0")
-            .args(arguments)
-            .env("SOCKET_IOCP_BACKEND", backend)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program} does not start: {error}"));
+        let mut command = Command::new(program);
+        command.arg("127.0.0.1:0").args(arguments).env("SOCKET_IOCP_BACKEND", backend).stdout(Stdio::piped());
+        let mut child = spawn(&mut command).unwrap_or_else(|error| panic!("{program} does not start: {error}"));
         let output = child.stdout.take().expect("a pipe");
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
@@ -71,10 +68,7 @@ impl Server {
 
     /// The most memory that the server had in use at once, in bytes.
     pub fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a living process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel's line");
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kilobytes << 10
+        peak_memory(&self.child)
     }
 }
 

@@ -61,6 +61,9 @@ fn has_body(fields: &[Header<'_>]) -> bool {
     named(fields, "transfer-encoding").next().is_some() || named(fields, "content-length").any(|length| length != b"0")
 }
 
+/// What no name of a file has. On Windows a colon parts a file's name from that of a second content of it.
+const FORBIDDEN: &[char] = if cfg!(windows) { &['\0', ':'] } else { &['\0'] };
+
 /// The file of a request's target (`/path?query`, or a whole `http://` address), relative to the root.
 fn path_of(target: &str) -> Result<PathBuf, Status> {
     let target = match target.split_once("://") {
@@ -72,7 +75,7 @@ fn path_of(target: &str) -> Result<PathBuf, Status> {
     let mut path = PathBuf::new();
     for name in names.split('/').filter(|name| !name.is_empty()) {
         let name = percent_decoded(name).ok_or(Status::BadRequest)?;
-        if name.contains('\0') || !is_one_name(&name) {
+        if name.contains(FORBIDDEN) || !is_one_name(&name) {
             return Err(Status::BadRequest);
         }
         path.push(name);

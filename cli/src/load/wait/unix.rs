@@ -1,5 +1,6 @@
-//! How a lane waits for the next completion or the next due time, whichever is first.
+//! POSIX.
 
+use crate::system;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socket_iocp::{BackendKind, Error, Handler, PortHandle};
@@ -21,7 +22,7 @@ impl Wait {
         if !on_schedule {
             return Wait::InPort;
         }
-        reduce_timer_slack();
+        system::sharpen_waits();
         if port.backend() != BackendKind::Readiness {
             return Wait::InPort;
         }
@@ -39,11 +40,4 @@ impl Wait {
             Err(error) => Err(Error::from_os(error.raw_os_error())),
         }
     }
-}
-
-/// Linux lets a thread's sleep last 50 us longer than asked, which would show in every latency. A refusal costs only
-/// that precision.
-fn reduce_timer_slack() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
 }

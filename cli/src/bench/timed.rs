@@ -1,5 +1,6 @@
-//! `socket-iocp bench`: CPU time a message and memory a connection, beside hand-written loops.
+//! CPU time a message and memory a connection, beside hand-written loops.
 
+use super::failure;
 use crate::arguments::{BackendName, positive_seconds};
 use crate::failure::Failure;
 use crate::{limits, report};
@@ -86,9 +87,4 @@ impl BenchArgs {
             idle_connections: self.idle as usize,
         }
     }
-}
-
-fn failure(error: socket_iocp_bench::Error) -> Failure {
-    let text = error.to_string();
-    if error.had_started() { Failure::failed(text) } else { Failure::cannot_start(text) }
 }

@@ -1,20 +1,28 @@
 //! `socket-iocp probe`: what this machine offers, and why the rest is not to be had.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
+
 use crate::arguments::BACKENDS;
 use crate::failure::Failure;
 use crate::report::{self, Lines};
 use clap::Args;
-use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 use socket_iocp::{BackendKind, Context, Error, Farewell, Handler, Options, Port, ReadBuffer, Sent};
-use std::fs;
 use std::process::{Command, ExitCode};
 use std::thread;
 
 /// The variables that override a port's options.
 const OVERRIDES: [&str; 2] = ["SOCKET_IOCP_BACKEND", "SOCKET_IOCP_THREADS"];
 
-/// Tells what this machine offers: backends, kernel facts, limits
+/// Tells what this machine offers: backends, facts about the system, limits
 #[derive(Args, Clone, Debug)]
 pub struct ProbeArgs {
     /// Print as JSON
@@ -26,9 +34,8 @@ pub struct ProbeArgs {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct Findings {
     version: String,
-    system: String,
-    kernel: String,
-    machine: String,
+    #[serde(flatten)]
+    system: System,
     /// What a port with default options runs on here; `None` if it cannot be made.
     default_backend: Option<String>,
     /// Why a better backend is passed over, or why no port can be made; empty if neither.
@@ -36,14 +43,17 @@ struct Findings {
     /// Each without the environment's overrides.
     backends: Vec<Backend>,
     overrides: Vec<Override>,
-    /// kernel.io_uring_disabled: 0 allowed, 1 privileged processes only, 2 forbidden; `None` where the kernel has no
-    /// such setting.
-    io_uring_disabled: Option<u64>,
     parallelism: Option<usize>,
-    descriptors: Limit,
-    /// Bytes.
-    locked_memory: Limit,
-    somaxconn: Option<u64>,
+    #[serde(flatten)]
+    platform: platform::Facts,
+}
+
+/// The operating system and what it runs on.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct System {
+    system: String,
+    kernel: String,
+    machine: String,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -58,13 +68,6 @@ struct Backend {
 struct Override {
     variable: String,
     value: String,
-}
-
-/// A resource limit; `None` is no limit.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Limit {
-    soft: Option<u64>,
-    hard: Option<u64>,
 }
 
 /// `socket-iocp probe`.
@@ -82,21 +85,15 @@ fn look() -> Result<Findings, Failure> {
     let overrides = overrides();
     let backends = if overrides.is_empty() { BACKENDS.map(probe_backend).to_vec() } else { probe_without_overrides()? };
     let (default_backend, default_reason) = default_port();
-    let names = rustix::system::uname();
     Ok(Findings {
         version: env!("CARGO_PKG_VERSION").into(),
-        system: names.sysname().to_string_lossy().into_owned(),
-        kernel: names.release().to_string_lossy().into_owned(),
-        machine: names.machine().to_string_lossy().into_owned(),
+        system: platform::system(),
         default_backend,
         default_reason,
         backends,
         overrides,
-        io_uring_disabled: kernel_setting("kernel/io_uring_disabled"),
         parallelism: thread::available_parallelism().ok().map(usize::from),
-        descriptors: limit(Resource::Nofile),
-        locked_memory: limit(Resource::Memlock),
-        somaxconn: kernel_setting("net/core/somaxconn"),
+        platform: platform::Facts::look(),
     })
 }
 
@@ -108,16 +105,6 @@ fn overrides() -> Vec<Override> {
             Some(Override { variable: variable.into(), value })
         })
         .collect()
-}
-
-fn limit(resource: Resource) -> Limit {
-    let limit = getrlimit(resource);
-    Limit { soft: limit.current, hard: limit.maximum }
-}
-
-/// A number under /proc/sys, where there is such a thing.
-fn kernel_setting(name: &str) -> Option<u64> {
-    fs::read_to_string(format!("/proc/sys/{name}")).ok()?.trim().parse().ok()
 }
 
 /// Callbacks that never run: the ports here get no sockets.
@@ -173,7 +160,8 @@ fn probe_without_overrides() -> Result<Vec<Backend>, Failure> {
 fn text(findings: &Findings) -> String {
     let mut lines = Lines::default();
     lines.add("socket-iocp", &findings.version);
-    lines.add("system", format!("{} {} {}", findings.system, findings.kernel, findings.machine));
+    let System { system, kernel, machine } = &findings.system;
+    lines.add("system", format!("{system} {kernel} {machine}"));
     lines.add("a port here", default_text(findings));
     for backend in &findings.backends {
         let state = if backend.available { "available".into() } else { format!("not available: {}", backend.reason) };
@@ -185,13 +173,10 @@ fn text(findings: &Findings) -> String {
     for Override { variable, value } in &findings.overrides {
         lines.add("environment", format!("{variable}={value}"));
     }
-    lines.heading("kernel");
-    lines.add("  io_uring", io_uring_text(findings.io_uring_disabled));
-    lines.add("  listening", number_text(findings.somaxconn, "connections in a listen queue at most (somaxconn)"));
+    findings.platform.add_facts(&mut lines);
     lines.heading("limits");
     lines.add("  processors", number_text(findings.parallelism.map(|count| count as u64), "to run on at once"));
-    lines.add("  files", limit_text(findings.descriptors, "descriptors (RLIMIT_NOFILE)"));
-    lines.add("  locked", limit_text(findings.locked_memory, "bytes of memory (RLIMIT_MEMLOCK)"));
+    findings.platform.add_limits(&mut lines);
     lines.text().to_owned()
 }
 
@@ -203,25 +188,11 @@ fn default_text(findings: &Findings) -> String {
     }
 }
 
-fn io_uring_text(disabled: Option<u64>) -> String {
-    match disabled {
-        None => "kernel.io_uring_disabled is not there".into(),
-        Some(0) => "kernel.io_uring_disabled is 0: allowed to every process".into(),
-        Some(1) => "kernel.io_uring_disabled is 1: allowed to privileged processes only".into(),
-        Some(value) => format!("kernel.io_uring_disabled is {value}: forbidden"),
-    }
-}
-
 fn number_text(number: Option<u64>, what: &str) -> String {
     match number {
         Some(number) => format!("{} {what}", report::thousands(number)),
         None => "not known".into(),
     }
-}
-
-fn limit_text(limit: Limit, what: &str) -> String {
-    let text = |limit: Option<u64>| limit.map_or("unlimited".into(), report::thousands);
-    format!("{} {what}, could be raised to {}", text(limit.soft), text(limit.hard))
 }
 
 #[cfg(test)]
@@ -231,9 +202,7 @@ mod tests {
     fn findings() -> Findings {
         Findings {
             version: "1.2.3".into(),
-            system: "Linux".into(),
-            kernel: "6.1.0".into(),
-            machine: "x86_64".into(),
+            system: System { system: "Linux".into(), kernel: "6.1.0".into(), machine: "x86_64".into() },
             default_backend: Some("readiness".into()),
             default_reason: "io_uring: not permitted".into(),
             backends: vec![
@@ -241,11 +210,8 @@ mod tests {
                 Backend { name: "readiness".into(), available: true, reason: String::new() },
             ],
             overrides: vec![Override { variable: "SOCKET_IOCP_THREADS".into(), value: "3".into() }],
-            io_uring_disabled: Some(2),
             parallelism: Some(4),
-            descriptors: Limit { soft: Some(1024), hard: Some(1_048_576) },
-            locked_memory: Limit { soft: None, hard: None },
-            somaxconn: Some(4096),
+            platform: platform::tests::facts(),
         }
     }
 
@@ -259,10 +225,7 @@ mod tests {
             "  io_uring   not available: not permitted\n",
             "  readiness  available\n",
             "environment  SOCKET_IOCP_THREADS=3\n",
-            "kernel.io_uring_disabled is 2: forbidden\n",
-            "4,096 connections in a listen queue",
-            "1,024 descriptors (RLIMIT_NOFILE), could be raised to 1,048,576\n",
-            "unlimited bytes of memory (RLIMIT_MEMLOCK), could be raised to unlimited\n",
+            "limits\n  processors 4 to run on at once\n",
         ] {
             assert!(text.contains(part), "'{part}' is missing in\n{text}");
         }
