@@ -65,6 +65,7 @@ mod lock;
 mod open;
 mod options;
 mod owned;
+mod planted;
 mod port;
 mod send_queue;
 mod shared;
@@ -90,6 +91,11 @@ pub use sys::process::is_forked_child;
 pub mod sim {
     pub use crate::sys::sim::*;
 }
+
+/// Bugs planted on purpose, for the test of the torture.
+#[cfg(socket_iocp_planted)]
+#[doc(hidden)]
+pub use planted::{Bug, plant};
 
 /// The number of a socket: a descriptor on POSIX, a `SOCKET` on Windows.
 #[cfg(unix)]

@@ -11,6 +11,7 @@
 use crate::handle::{Entry, Mailbox, SocketTable};
 use crate::handler::Handler;
 use crate::lock::lock;
+use crate::planted::planted;
 use crate::sys::net::{DuplicateListener, Identity};
 use crate::sys::{Failure, ListenerKey, sort_accept_error};
 use crate::{Error, ErrorCode, RawSocket};
@@ -229,6 +230,9 @@ impl<H: Handler> Listener<H> {
 
     /// A connection that `origin` took is given to its accept callback; `origin` may take another.
     pub(crate) fn told(&self, origin: usize, teller: usize) {
+        if planted!(ToldForgotten) {
+            return;
+        }
         let before = self.untold[origin].fetch_sub(1, Ordering::AcqRel);
         debug_assert!(before != 0, "more connections told than taken");
         if origin != teller {

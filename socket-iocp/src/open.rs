@@ -41,7 +41,8 @@ pub(crate) fn open<H: Handler>(handler: H, options: Options) -> Result<Arc<Share
 
     let net = options.net()?;
     let count = match options.threads {
-        Some(threads) => threads.max(1),
+        Some(0) => options.driven_workers(),
+        Some(threads) => threads,
         None => thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
     };
     let (kind, made, reason) = make_backends(&options, &net, count)?;

@@ -68,6 +68,9 @@ pub struct Options {
     pub(crate) skip_on_success: Option<bool>,
     #[cfg(feature = "sim")]
     pub(crate) network: Option<Arc<Network>>,
+    /// Workers of a port that its caller drives.
+    #[cfg(feature = "sim")]
+    pub(crate) stepped: usize,
 }
 
 impl Options {
@@ -84,6 +87,8 @@ impl Options {
             skip_on_success: None,
             #[cfg(feature = "sim")]
             network: None,
+            #[cfg(feature = "sim")]
+            stepped: 1,
         }
     }
 
@@ -149,6 +154,22 @@ impl Options {
     pub fn sim(mut self, network: Arc<Network>) -> Options {
         self.network = Some(network);
         self.backend(BackendKind::Sim)
+    }
+
+    /// A port that its caller drives, with so many workers: each has its turn by `PortHandle::step`.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn stepped(mut self, workers: usize) -> Options {
+        self.stepped = workers;
+        self.threads(0)
+    }
+
+    /// How many workers a port has that its caller drives.
+    pub(crate) fn driven_workers(&self) -> usize {
+        #[cfg(feature = "sim")]
+        return self.stepped;
+        #[cfg(not(feature = "sim"))]
+        1
     }
 
     /// Whose sockets the port serves.

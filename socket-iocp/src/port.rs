@@ -501,6 +501,13 @@ impl<H: Handler> PortHandle<H> {
         self.enter()?.run(timeout)
     }
 
+    /// One run of one worker of a port made with `Options::stepped`, as [`run`](PortHandle::run) is one of its only worker.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn step(&self, worker: usize, timeout: Option<Duration>) -> Result<(), Error> {
+        self.enter()?.step(worker, timeout)
+    }
+
     /// The one descriptor of a port made with `threads(0)`: readable when [`run`](PortHandle::run) has something to do.
     /// For a foreign event loop; poll it for reading, never read it. After the port's deletion it stays open for as
     /// long as the handle, and is readable no more. On io_uring a poll may return `EINTR` when there is something to

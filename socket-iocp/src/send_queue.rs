@@ -9,6 +9,7 @@
 //! that was given to the kernel leaves the list, so its buffer stays where it is.
 
 use crate::handle::{NodeList, NodeRef};
+use crate::planted::planted;
 use crate::sys::MAX_GATHER;
 use crate::{Error, ErrorCode};
 
@@ -117,7 +118,9 @@ impl<W> SendQueue<W> {
             }
             let left = send.buffer.as_slice().len() - send.sent;
             let part = left.min(bytes);
-            send.sent += part;
+            if part == left || !planted!(PartIsSentAgain) {
+                send.sent += part;
+            }
             bytes -= part;
             finished += u32::from(part == left);
             part == left

@@ -5,6 +5,7 @@ use crate::handler::Handler;
 use crate::listener::{Listener, ListenerEnd};
 use crate::lock::lock;
 use crate::options::Options;
+use crate::planted::planted;
 use crate::statistics::{Counters, Statistics};
 use crate::sys::net::Net;
 use crate::worker::{Turn, Unplaced, Worker, guarded};
@@ -62,8 +63,8 @@ pub(crate) struct Shared<H: Handler> {
     /// How often listeners that waited for a descriptor were told of one.
     descriptors_freed: AtomicUsize,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// The one worker of a port that its caller drives; `None` otherwise, and when it is over.
-    driven: Mutex<Option<Box<Worker<H>>>>,
+    /// The workers of a port that its caller drives, one but for tests; `None` for each that is over.
+    driven: Mutex<Vec<Option<Box<Worker<H>>>>>,
 }
 
 impl<H: Handler> fmt::Debug for Shared<H> {
@@ -113,7 +114,7 @@ impl<H: Handler> Shared<H> {
             waits_for_descriptor: AtomicBool::new(false),
             descriptors_freed: AtomicUsize::new(0),
             threads: Mutex::new(Vec::new()),
-            driven: Mutex::new(None),
+            driven: Mutex::new(Vec::new()),
         }
     }
 
@@ -186,7 +187,7 @@ impl<H: Handler> Shared<H> {
 
     /// One admitted has gone, or did not come.
     pub(crate) fn discharge(&self) {
-        if self.is_limited() {
+        if self.is_limited() && !planted!(RoomForgotten) {
             self.admitted.fetch_sub(1, Ordering::SeqCst);
             if self.waits_for_room.load(Ordering::SeqCst) && self.waits_for_room.swap(false, Ordering::SeqCst) {
                 self.notify_listeners();
@@ -294,7 +295,7 @@ impl<H: Handler> Shared<H> {
     }
 
     pub(crate) fn keep_driven(&self, worker: Box<Worker<H>>) {
-        *lock(&self.driven) = Some(worker);
+        lock(&self.driven).push(Some(worker));
     }
 
     /// The whole of deletion; see `Port::delete`.
@@ -332,13 +333,23 @@ impl<H: Handler> Shared<H> {
 
     fn drive_to_the_end(&self) {
         let mut driven = lock(&self.driven);
-        while let Some(worker) = driven.as_ref() {
-            match worker.run_driven(None) {
-                Turn::GoOn => {}
-                Turn::Over => *driven = None,
-                Turn::Forked => return,
+        // Several on one thread take turns, since one may wait for another.
+        let patience = (driven.len() > 1).then_some(Duration::ZERO);
+        while driven.iter().any(Option::is_some) {
+            for place in driven.iter_mut() {
+                match place.as_ref().map(|worker| worker.run_driven(patience)) {
+                    None | Some(Turn::GoOn) => {}
+                    Some(Turn::Over) => *place = None,
+                    Some(Turn::Forked) => return,
+                }
             }
         }
+    }
+
+    /// One run of one of the workers of a port that its caller drives.
+    #[cfg(feature = "sim")]
+    pub(crate) fn step(&self, worker: usize, timeout: Option<Duration>) -> Result<(), Error> {
+        self.run_once(worker, timeout)
     }
 
     /// One run of a driven port. If the port is deleted meanwhile, the run goes on to the end: whoever called delete
@@ -348,10 +359,10 @@ impl<H: Handler> Shared<H> {
             let code = if self.is_closing() { ErrorCode::Closed } else { ErrorCode::WrongContext };
             return Err(code.into());
         }
-        self.run_once(timeout)?;
+        self.run_once(0, timeout)?;
         // Looked at when the lock is free again: a delete that found it taken has set the flag before.
         while self.is_closing() {
-            if let Err(error) = self.run_once(None) {
+            if let Err(error) = self.run_once(0, None) {
                 let over = matches!(error.code(), ErrorCode::Closed | ErrorCode::Busy);
                 return if over { Ok(()) } else { Err(error) };
             }
@@ -360,17 +371,18 @@ impl<H: Handler> Shared<H> {
     }
 
     /// Errors: `Busy` (a run is in progress), `Closed` (the port is over).
-    fn run_once(&self, timeout: Option<Duration>) -> Result<(), Error> {
+    fn run_once(&self, at: usize, timeout: Option<Duration>) -> Result<(), Error> {
         let mut driven = match self.driven.try_lock() {
             Ok(driven) => driven,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(ErrorCode::Busy.into()),
         };
-        let worker = driven.as_ref().ok_or(ErrorCode::Closed)?;
+        let place = driven.get_mut(at).ok_or(ErrorCode::Closed)?;
+        let worker = place.as_ref().ok_or(ErrorCode::Closed)?;
         match worker.run_driven(timeout) {
             Turn::GoOn => Ok(()),
             Turn::Over => {
-                *driven = None;
+                *place = None;
                 Ok(())
             }
             Turn::Forked => Err(ErrorCode::Closed.into()),

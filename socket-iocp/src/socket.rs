@@ -26,6 +26,7 @@
 
 use crate::buffer::ReadBuffer;
 use crate::handle::NodeRef;
+use crate::planted::planted;
 use crate::send_queue::SendQueue;
 use crate::sys::{Failure, SocketIo};
 use crate::{Error, ErrorCode};
@@ -192,7 +193,9 @@ impl<W> Machine<W> {
     pub(crate) fn end_foreign(&mut self) {
         self.end(Some(ErrorCode::ForeignClose.into()), Close::Never);
         self.close = Close::Never;
-        self.reason.get_or_insert(ErrorCode::ForeignClose.into());
+        if !planted!(RemovalLies) {
+            self.reason.get_or_insert(ErrorCode::ForeignClose.into());
+        }
     }
 
     /// Keeps a buffer until the next recv is issued or the farewell has returned.
@@ -221,6 +224,8 @@ impl<W> Machine<W> {
         match result {
             // Even when the socket is ending: the bytes were received before the cancel took effect, and nothing is lost. (An
             // end of input is not lost: it stays, or it is that of the failure.)
+            Ok(_) if planted!(RecvDroppedAtTheEnd) && self.is_ending() => {}
+            Err(Failure::Cancelled) if planted!(CancelIsFin) => self.recv = RecvState::Ready { after_sends: 0 },
             Ok(buffer) if !(self.discarding || self.is_ending() && buffer.is_empty()) => {
                 self.peer_fin = buffer.is_empty();
                 self.buffer = buffer;
@@ -295,7 +300,7 @@ impl<W> Machine<W> {
         if self.sends.can_start() {
             return Some(Step::StartSend);
         }
-        if self.fin == Fin::Wanted && self.sends.is_flushed() && !in_transit {
+        if self.fin == Fin::Wanted && (self.sends.is_flushed() && !in_transit || planted!(FinBeforeSends)) {
             self.fin = Fin::Sent;
             return Some(Step::ShutdownSend);
         }
@@ -342,6 +347,9 @@ impl<W> Machine<W> {
             self.accept_due = false;
             return Some(Event::Accept);
         }
+        if planted!(FarewellBeforeSends) && self.phase == Phase::Ended {
+            return Some(Event::Farewell);
+        }
         match self.recv {
             RecvState::Ready { after_sends: 0 } => {
                 self.recv = RecvState::Idle;
@@ -387,6 +395,9 @@ impl<W> Machine<W> {
 
     /// The farewell's reason, and what becomes of the descriptor.
     pub(crate) fn ending(&self) -> (Result<(), Error>, Close) {
+        if planted!(AbortIsSuccess) && self.reason.is_some_and(|reason| reason.code() == ErrorCode::Cancelled) {
+            return (Ok(()), self.close);
+        }
         (self.reason.map_or(Ok(()), Err), self.close)
     }
 }

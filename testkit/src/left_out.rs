@@ -1,6 +1,8 @@
 //! The tests that a platform leaves out, all of them, each with its reason. Nothing is left out elsewhere: a module that
 //! does not compile on a platform is in this table too, and `tests/tests/left_out.rs` checks both.
 
+use crate::platform;
+
 /// Where tests are left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum On {
@@ -61,7 +63,7 @@ impl On {
     pub fn is_here(self) -> bool {
         match self {
             On::Windows => cfg!(windows),
-            On::Wine => is_wine(),
+            On::Wine => platform::is_wine(),
         }
     }
 }
@@ -78,14 +80,4 @@ pub fn left_out(test: &str) -> Option<&'static str> {
     let on_real_sockets = !test.ends_with("::sim");
     let entry = LEFT_OUT.iter().find(|entry| on_real_sockets && entry.on.is_here() && entry.covers(test));
     entry.map(|entry| entry.reason)
-}
-
-#[cfg(windows)]
-fn is_wine() -> bool {
-    crate::platform::is_wine()
-}
-
-#[cfg(not(windows))]
-fn is_wine() -> bool {
-    false
 }

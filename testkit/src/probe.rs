@@ -119,6 +119,11 @@ impl Probe {
         }
     }
 
+    /// What this one would do: for a probe that does something more.
+    pub fn react(&self, context: Option<&Context<'_, Probe>>, event: &Event) -> Option<u64> {
+        (self.reaction)(self, context, event)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Event>> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

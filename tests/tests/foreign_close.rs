@@ -52,10 +52,10 @@ impl Clients {
     }
 }
 
-/// Issues a recv and returns when the system has it: else it might be started on whatever has the number by then. The
-/// sends of helpers, one of which at least has the same worker, are started after it.
-fn recv_and_settle(lab: &Lab, port: &PortHandle<Probe>, handle: SocketHandle) {
-    port.recv(handle).expect("an open socket");
+/// Returns when every worker has seen what was issued before, and the system has it: an operation, or an accept, might be
+/// started on whatever has the number by then, or take the number for a socket of its own. The sends of helpers, of which
+/// each worker has some, are started after it.
+fn settle(lab: &Lab, port: &PortHandle<Probe>) {
     for _ in 0..4 {
         let (socket, mut client) = lab.pair();
         let helper = port.add_connected(socket, 9).expect("a connected socket");
@@ -64,6 +64,11 @@ fn recv_and_settle(lab: &Lab, port: &PortHandle<Probe>, handle: SocketHandle) {
         port.abort(helper).expect("an open socket");
         port.handler().wait_for_farewell(helper).expect_err("aborted");
     }
+}
+
+fn recv_and_settle(lab: &Lab, port: &PortHandle<Probe>, handle: SocketHandle) {
+    port.recv(handle).expect("an open socket");
+    settle(lab, port);
 }
 
 fn echoes(client: &mut Client) {
@@ -95,8 +100,9 @@ fn the_number_comes_back_with_an_accepted_socket_here(lab: &Lab) {
         let mut clients = Clients::new(lab, 64);
         let old = port.add_connected(socket, 1).expect("a connected socket");
         if recv_outstanding {
-            recv_and_settle(lab, &port, old);
+            port.recv(old).expect("an open socket");
         }
+        settle(lab, &port);
         lab.close_behind(number);
         // The kernel gives out the lowest number that is free: after a few it is this one.
         let mut served = Vec::new();
@@ -176,6 +182,7 @@ fn the_number_of_a_listener_comes_back_with_an_added_socket_here(lab: &Lab) {
     let (listener, _) = lab.listen();
     let number = listener.as_raw();
     let old = port.add_listener(listener, 4, 5).expect("a listener");
+    settle(lab, &port);
     let (socket, mut client) = pair_under(lab, number);
     let new = port.add_connected(socket, 2).expect("another socket under the number");
     let farewells = port.handler().wait_for_count("the listener's farewell", 1, |event| event.handle().is_none());

@@ -4,6 +4,7 @@
 //! one completion" hold: it is granted only while the socket lives, and a slot is not used again before every claim
 //! that was granted has reached the worker and been reported.
 
+use crate::planted::planted;
 use crate::{Error, ErrorCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -102,7 +103,7 @@ impl Word {
     fn claim(&self, generation: u32, mut grant: impl FnMut(u64) -> Result<u64, ErrorCode>) -> Result<u64, Error> {
         let mut word = self.0.load(Ordering::Acquire);
         loop {
-            if word as u32 != generation || word & LIVE == 0 {
+            if word as u32 != generation && !planted!(GenerationIgnored) || word & LIVE == 0 {
                 return Err(ErrorCode::Closed.into());
             }
             let granted = grant(word)?;
@@ -117,7 +118,7 @@ impl Word {
     pub(crate) fn claim_recv(&self, generation: u32, claimer: Claimer) -> Result<(), Error> {
         let grant = |word| match word {
             _ if word & ENDING != 0 => Err(ErrorCode::Closed),
-            _ if word & RECV != 0 => Err(ErrorCode::Busy),
+            _ if word & RECV != 0 && !planted!(RecvTwice) => Err(ErrorCode::Busy),
             _ if word & EOF != 0 => Err(ErrorCode::Eof),
             _ => in_transit(word | RECV, claimer),
         };
@@ -218,7 +219,7 @@ impl Word {
 
     /// The recv's callback is about to be entered; with `eof` no further recv is granted.
     pub(crate) fn recv_reported(&self, eof: bool) {
-        if eof {
+        if eof && !planted!(EofForgotten) {
             self.0.fetch_or(EOF, Ordering::AcqRel);
         }
         self.0.fetch_and(!RECV, Ordering::AcqRel);

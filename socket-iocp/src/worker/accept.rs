@@ -5,6 +5,7 @@ use crate::address::Addresses;
 use crate::handle::{Claimer, Control, Entry, Slot, SocketTable, find_live, identity_kept};
 use crate::handler::Handler;
 use crate::listener::{AcceptFailure, Accepting, Listener, ListenerCore, ListenerEnd, sort_failure};
+use crate::planted::planted;
 use crate::sys::net::CloseHow;
 use crate::sys::{Accepted, CancelOutcome, Failure, ListenerKey, Submitted};
 use crate::{Error, ErrorCode, RawSocket};
@@ -146,6 +147,7 @@ impl<H: Handler> Worker<H> {
             Err(failure) => {
                 self.counters().accept_errors.add(u64::from(failure != Failure::Cancelled));
                 match sort_failure(failure) {
+                    AcceptFailure::Passing if failure == Failure::Cancelled => {}
                     AcceptFailure::Passing => {
                         let mut too_many = false;
                         self.with_accepting(key, |accepting| too_many = accepting.failed_again());
@@ -238,7 +240,7 @@ impl<H: Handler> Worker<H> {
     /// Goes on with paused listeners if a descriptor has been freed since the last look.
     fn resume_if_freed(&self) {
         let freed = self.shared().descriptors_freed();
-        if self.descriptors_freed.replace(freed) != freed {
+        if self.descriptors_freed.replace(freed) != freed && !planted!(PauseWithoutEnd) {
             self.accepting.borrow_mut().iter_mut().for_each(Accepting::resume);
         }
     }
@@ -246,7 +248,7 @@ impl<H: Handler> Worker<H> {
     /// Goes on with the listeners whose pause is over.
     pub(super) fn resume_paused(&self) {
         for accepting in self.accepting.borrow_mut().iter_mut() {
-            if accepting.paused_until().is_some_and(|until| until <= self.now()) {
+            if accepting.paused_until().is_some_and(|until| until <= self.now()) && !planted!(PauseWithoutEnd) {
                 accepting.resume();
                 self.accepts_due.set(true);
             }

@@ -3,6 +3,7 @@
 use super::{Companion, Local, Worker};
 use crate::handle::{NodeRef, Slot};
 use crate::handler::{Context, Handler, Names, Sent};
+use crate::planted::planted;
 use crate::socket::{Close, Event};
 use crate::sys::process;
 use crate::{Error, ErrorCode, ReadBuffer};
@@ -104,7 +105,8 @@ impl<H: Handler> Worker<H> {
         listener.told(usize::from(local.origin), self.index);
         self.accepts_due.set(true);
         // Into the table in any case: only from there is a number closed.
-        let refused = if !self.enter_table(slot) || self.shared().is_closing() {
+        let leaks = planted!(TakenAndLeaked) && self.shared().is_closing();
+        let refused = if leaks || !self.enter_table(slot) || self.shared().is_closing() {
             Some(Close::Reset)
         } else {
             self.counters().accepts.add(1);

@@ -24,6 +24,7 @@ use crate::handle::{Message, Slot, Slots, Token};
 use crate::handler::Handler;
 use crate::listener::{Accepting, Listener};
 use crate::lists::{LingerList, LingerPlace, List, Place};
+use crate::planted::planted;
 use crate::port::PortHandle;
 use crate::shared::Shared;
 use crate::socket::Machine;
@@ -323,6 +324,9 @@ impl<H: Handler> Worker<H> {
                 Message::Recv(index) => {
                     let slot = self.slots().at(index);
                     slot.head.word.arrived();
+                    if planted!(MessageLost) {
+                        continue;
+                    }
                     self.local(slot).machine.borrow_mut().issue_recv();
                     self.mark_dirty(index);
                 }

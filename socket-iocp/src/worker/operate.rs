@@ -3,6 +3,7 @@
 use super::{SHORTAGE_PAUSE, Worker};
 use crate::handle::Slot;
 use crate::handler::Handler;
+use crate::planted::planted;
 use crate::socket::{Close, Step};
 use crate::sys::net::Identity;
 use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, Submitted, errno, hints_at_close, was_given_up};
@@ -108,7 +109,7 @@ impl<H: Handler> Worker<H> {
 
     /// Memory was short: what waits for it is tried again after a pause.
     fn retry_later(&self) {
-        if self.retry_at.get().is_none() {
+        if self.retry_at.get().is_none() && !planted!(ShortageForgotten) {
             self.retry_at.set(Some(self.now() + SHORTAGE_PAUSE));
         }
     }
@@ -207,7 +208,7 @@ impl<H: Handler> Worker<H> {
                 machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
             } else if requests.remove {
                 machine.end(None, Close::HandBack);
-            } else if requests.close && machine.close() {
+            } else if requests.close && machine.close() && !planted!(LingerWithoutEnd) {
                 self.lingering.push(slot.index(), self.now(), |index| &self.local_at(index).linger);
             }
             if requests.shutdown {

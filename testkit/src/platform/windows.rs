@@ -107,7 +107,10 @@ pub fn queued_connections(_: &OwnedSocket) -> usize {
 /// Whether the end of input that a read has just found is in truth a reset: Wine 8 reads so of a reset that came before
 /// the read began, and remembers it for `WSAPoll` alone.
 pub fn hides_reset(stream: &TcpStream) -> bool {
-    if !is_wine() {
+    // A connection that is over has no peer, by a reset or by the FINs of both ends. While it lasts it must not be polled:
+    // Wine would end a send that another thread waits for.
+    let is_over = stream.peer_addr().is_err();
+    if !is_over || !is_wine() {
         return false;
     }
     let mut entry = WSAPOLLFD { fd: stream.as_raw_socket() as SOCKET, events: POLLIN, revents: 0 };
@@ -132,7 +135,7 @@ fn make_under<T>(number: RawSocket, mut make: impl FnMut() -> T, has: impl Fn(&T
     assert!(close(number), "{number} was not open");
     // They are kept meanwhile, so that each gets another number.
     let mut others = Vec::new();
-    for _ in 0..10_000 {
+    for _ in 0..1_000 {
         let made = make();
         if has(&made, number) {
             return made;

@@ -13,6 +13,7 @@ mod added_twice;
 mod bad_sockets;
 mod callbacks_of_a_socket_are_serial;
 mod calls_from_any_thread;
+mod cancelled_send;
 mod close;
 mod closed_after_delete;
 mod dead_handle;
@@ -23,6 +24,7 @@ mod driven_run;
 mod echo;
 mod ending_in_callbacks;
 mod endless_empty_sends;
+mod everything_pending;
 mod failures;
 mod half_close;
 mod idle_sockets_are_not_watched;
@@ -53,4 +55,6 @@ mod stack_does_not_grow;
 #[cfg(unix)]
 mod unix_sockets;
 mod user_linger;
+#[cfg(windows)]
+mod windows;
 mod workers_serve_unasked;

@@ -1,0 +1,87 @@
+//! Bugs planted on purpose, to show that the torture finds what it looks for. They are there only in a build with
+//! `--cfg socket_iocp_planted`, one at a time; in every other build [`planted!`] is `false`.
+
+/// Whether this bug is planted.
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(socket_iocp_planted)]
+        let is_planted = $crate::planted::is($crate::planted::Bug::$bug);
+        #[cfg(not(socket_iocp_planted))]
+        let is_planted = false;
+        is_planted
+    }};
+}
+
+pub(crate) use planted;
+
+#[cfg(socket_iocp_planted)]
+pub use bugs::{Bug, is, plant};
+
+#[cfg(socket_iocp_planted)]
+mod bugs {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    macro_rules! bugs {
+        ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+            /// A bug that can be planted.
+            #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+            pub enum Bug {
+                $($(#[doc = $doc])+ $name,)+
+            }
+
+            impl Bug {
+                /// Every one.
+                pub const ALL: &'static [Bug] = &[$(Bug::$name),+];
+            }
+        };
+    }
+
+    bugs! {
+        /// The part of a send that has gone is sent again.
+        PartIsSentAgain,
+        /// FIN goes before what is queued.
+        FinBeforeSends,
+        /// The farewell comes before the sends that are done.
+        FarewellBeforeSends,
+        /// A recv that beat its cancel is dropped with its bytes.
+        RecvDroppedAtTheEnd,
+        /// A cancelled recv is reported as the peer's FIN.
+        CancelIsFin,
+        /// After the peer's FIN another recv is taken.
+        EofForgotten,
+        /// A second recv is taken.
+        RecvTwice,
+        /// A dead handle reaches the socket that has its slot.
+        GenerationIgnored,
+        /// A recv issued by another thread never arrives.
+        MessageLost,
+        /// A graceful close has no limit.
+        LingerWithoutEnd,
+        /// The farewell of an abort says that all was well.
+        AbortIsSuccess,
+        /// A connection given to its accept callback still counts against the backlog.
+        ToldForgotten,
+        /// A listener that paused does not go on.
+        PauseWithoutEnd,
+        /// A socket that has gone still counts against the limit of sockets.
+        RoomForgotten,
+        /// What the kernel had no memory for is not tried again.
+        ShortageForgotten,
+        /// A removal with nothing to hand back says that all was well.
+        RemovalLies,
+        /// A connection taken while the port is deleted is not closed.
+        TakenAndLeaked,
+    }
+
+    static PLANTED: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+    /// Plants this bug in place of the one before.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.store(bug.map_or(usize::MAX, |bug| bug as usize), Ordering::Relaxed);
+    }
+
+    /// Whether this bug is planted.
+    pub fn is(bug: Bug) -> bool {
+        PLANTED.load(Ordering::Relaxed) == bug as usize
+    }
+}

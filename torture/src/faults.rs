@@ -1,0 +1,74 @@
+//! The errors that the manual pages list for each call, as far as an operation that was started rightly can meet them.
+
+#[cfg(unix)]
+mod codes {
+    /// recv(2), tcp(7), ip(7).
+    pub(crate) const RECV: &[i32] = &[
+        libc::ECONNRESET,
+        libc::ECONNREFUSED,
+        libc::ETIMEDOUT,
+        libc::EHOSTUNREACH,
+        libc::ENETUNREACH,
+        libc::ENETDOWN,
+        libc::ENETRESET,
+        libc::ENOTCONN,
+        libc::EFAULT,
+        libc::EINVAL,
+        libc::ENOMEM,
+        libc::ENOBUFS,
+        libc::EIO,
+    ];
+    /// send(2), tcp(7), ip(7).
+    pub(crate) const SEND: &[i32] = &[
+        libc::ECONNRESET,
+        libc::EPIPE,
+        libc::ETIMEDOUT,
+        libc::EHOSTUNREACH,
+        libc::ENETUNREACH,
+        libc::ENETDOWN,
+        libc::EACCES,
+        libc::EPERM,
+        libc::EDESTADDRREQ,
+        libc::EISCONN,
+        libc::EMSGSIZE,
+        libc::ENOTCONN,
+        libc::EOPNOTSUPP,
+        libc::EFAULT,
+        libc::EINVAL,
+        libc::ENOMEM,
+        libc::ENOBUFS,
+        libc::EIO,
+    ];
+    /// accept(2), of those that pass.
+    pub(crate) const ACCEPT: &[i32] = &[
+        libc::ECONNABORTED,
+        libc::EPROTO,
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOBUFS,
+        libc::ENOMEM,
+        libc::EPERM,
+        libc::ENETDOWN,
+        libc::ENOPROTOOPT,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::ENETUNREACH,
+        libc::ETIMEDOUT,
+    ];
+    /// io_uring_enter(2), epoll_wait(2).
+    pub(crate) const WAIT: &[i32] = &[libc::ENOMEM, libc::EAGAIN, libc::EBUSY, libc::EINTR];
+}
+
+#[cfg(windows)]
+mod codes {
+    /// WSARecv, and its completion.
+    pub(crate) const RECV: &[i32] = &[10054, 10053, 10052, 10060, 10050, 10014, 10022, 64, 121, 1236, 59];
+    /// WSASend, and its completion.
+    pub(crate) const SEND: &[i32] = &[10054, 10053, 10052, 10060, 10050, 10014, 10022, 10040, 64, 121, 1236, 59];
+    /// AcceptEx, and its completion.
+    pub(crate) const ACCEPT: &[i32] = &[10054, 10024, 10055, 64, 121, 1236, 1450];
+    /// GetQueuedCompletionStatusEx.
+    pub(crate) const WAIT: &[i32] = &[8, 1450];
+}
+
+pub(crate) use codes::{ACCEPT, RECV, SEND, WAIT};

@@ -1,0 +1,197 @@
+//! Programs: what is done to the engine, as data that can be made from a seed, cut down and printed.
+//!
+//! An operation names its target by a number that is taken modulo what there is at that moment. So every part of a
+//! program is a program too, which is what makes cutting down possible.
+
+use fastrand::Rng;
+
+/// One thing done to the port, its sockets, or the network around it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Op {
+    /// A client connects to a listener.
+    Connect(u8),
+    /// A connected socket is added.
+    Add,
+    /// A socket that was handed back is added again.
+    AddBack(u8),
+    /// A client sends bytes.
+    PeerWrite(u8, u16),
+    /// A client reads what is there, up to so many bytes.
+    PeerRead(u8, u16),
+    /// A client sends FIN.
+    PeerShutdown(u8),
+    /// A client resets its connection.
+    PeerReset(u8),
+    /// A client closes.
+    PeerClose(u8),
+    /// A call on a live socket of the port.
+    Call(u8, Call),
+    /// A call on a socket that has bid farewell.
+    CallDead(u8, Call),
+    /// A worker has some turns.
+    Run(u8, u8),
+    /// A worker waits, so that time passes: in milliseconds.
+    Wait(u8, u16),
+    /// The accept backlog changes.
+    Backlog(u8, u8),
+    /// A listener is handed back.
+    RemoveListener(u8),
+    /// Another listener is added.
+    AddListener(u8),
+    /// The next such operation of the network fails.
+    Fail(Faulty, u8),
+    /// Descriptors run out, or are there again.
+    Exhaust(bool),
+    /// A socket of the port is closed behind its back.
+    CloseBehind(u8),
+    /// The network behaves otherwise from here on.
+    Behave(u8),
+    /// Callbacks do otherwise from here on.
+    React(u32),
+    /// The port is deleted.
+    Delete,
+}
+
+/// A call on a connected socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Call {
+    /// A recv.
+    Recv,
+    /// An async send of so many bytes.
+    Send(u16),
+    /// An async send for which memory is refused.
+    SendWithoutMemory(u16),
+    /// A sync send of so many bytes.
+    SyncSend(u16),
+    /// A half-close.
+    Shutdown,
+    /// A graceful close.
+    Close,
+    /// An abort.
+    Abort,
+    /// A removal.
+    Remove,
+}
+
+/// Where a fault goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Faulty {
+    /// The next recv that ends.
+    Recv,
+    /// The next send that ends.
+    Send,
+    /// The next accept that ends.
+    Accept,
+    /// A worker's next wait.
+    Wait,
+}
+
+/// How the port and the network are made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Setup {
+    /// Seeds the network's chances and the reactions of the callbacks.
+    pub seed: u64,
+    /// Workers of the port.
+    pub workers: usize,
+    /// The read buffer size in bytes.
+    pub read_buffer_size: usize,
+    /// The port's limit of sockets; 0 for none.
+    pub max_sockets: usize,
+    /// The limit of queued sends; 0 for none.
+    pub max_queued_sends: u32,
+}
+
+/// A program.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Program {
+    /// What it starts with.
+    pub setup: Setup,
+    /// What is done, in order.
+    pub ops: Vec<Op>,
+}
+
+/// Operations of one program.
+const LENGTH: std::ops::RangeInclusive<usize> = 20..=400;
+
+impl Program {
+    /// The program of a seed.
+    pub fn from_seed(seed: u64) -> Program {
+        let mut random = Rng::with_seed(seed);
+        let setup = Setup {
+            seed,
+            workers: random.usize(1..=3),
+            read_buffer_size: *random.choice(&[1, 7, 64, 256, 1024]).unwrap_or(&64),
+            max_sockets: if random.u8(..) < 32 { random.usize(1..=6) } else { 0 },
+            max_queued_sends: if random.u8(..) < 48 { random.u32(1..=5) } else { 0 },
+        };
+        // Some programs have neither faults nor resets: in those nothing may be lost at all.
+        let faulty = random.bool();
+        let mut ops = vec![Op::React(random.u32(..)), Op::AddListener(random.u8(..)), Op::Behave(random.u8(..))];
+        let length = random.usize(LENGTH);
+        while ops.len() < length {
+            let next = op(&mut random, faulty);
+            ops.push(next);
+            // A number closed behind the library's back matters most when it comes back while its socket ends.
+            if let (Op::CloseBehind(at), true) = (next, random.bool()) {
+                let ending = *random.choice(&[Call::Remove, Call::Close, Call::Abort]).unwrap_or(&Call::Remove);
+                ops.extend([Op::Call(at, ending), Op::Add]);
+            }
+        }
+        Program { setup, ops }
+    }
+}
+
+fn op(random: &mut Rng, faulty: bool) -> Op {
+    let at = random.u8(..);
+    match random.u16(0..1000) {
+        0..=99 => Op::Connect(at),
+        100..=139 => Op::Add,
+        140..=149 => Op::AddBack(at),
+        150..=279 => Op::PeerWrite(at, length(random)),
+        280..=379 => Op::PeerRead(at, length(random)),
+        380..=409 => Op::PeerShutdown(at),
+        410..=419 if faulty => Op::PeerReset(at),
+        410..=429 => Op::PeerClose(at),
+        430..=659 => Op::Call(at, call(random)),
+        660..=679 => Op::CallDead(at, call(random)),
+        680..=899 => Op::Run(at, random.u8(1..=12)),
+        900..=929 => Op::Wait(at, random.u16(..=8000)),
+        930..=939 => Op::Backlog(at, random.u8(1..=9)),
+        940..=944 => Op::RemoveListener(at),
+        945..=949 => Op::AddListener(at),
+        950..=964 if faulty => Op::Fail(fault(random), random.u8(..)),
+        965..=972 if faulty => Op::Exhaust(random.bool()),
+        973..=981 => Op::CloseBehind(at),
+        982..=984 => Op::Behave(random.u8(..)),
+        985..=997 => Op::React(random.u32(..)),
+        998 if random.u8(..) < 64 => Op::Delete,
+        _ => Op::Run(at, 1),
+    }
+}
+
+pub(crate) fn call(random: &mut Rng) -> Call {
+    match random.u8(..100) {
+        0..=34 => Call::Recv,
+        35..=64 => Call::Send(length(random)),
+        65..=66 => Call::SendWithoutMemory(length(random)),
+        67..=84 => Call::SyncSend(length(random)),
+        85..=88 => Call::Shutdown,
+        89..=93 => Call::Close,
+        94..=96 => Call::Abort,
+        _ => Call::Remove,
+    }
+}
+
+/// Mostly short, none now and then, sometimes more than the network holds.
+fn length(random: &mut Rng) -> u16 {
+    match random.u8(..16) {
+        0 => 0,
+        1..=9 => random.u16(1..=20),
+        10..=14 => random.u16(1..=700),
+        _ => random.u16(1..=9000),
+    }
+}
+
+fn fault(random: &mut Rng) -> Faulty {
+    *random.choice(&[Faulty::Recv, Faulty::Send, Faulty::Accept, Faulty::Wait]).unwrap_or(&Faulty::Recv)
+}

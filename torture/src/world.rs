@@ -1,0 +1,498 @@
+//! The world of one program: the network, its clients, and what the model knows of the port.
+
+use crate::bytes::Stream;
+use crate::handler::{ListenerToken, SocketToken, Tortured, WriteToken};
+use crate::model::{Broken, Circumstances, Ending, Socket};
+use crate::program::{self, Call, Setup};
+use crate::refusal;
+use fastrand::Rng;
+use socket_iocp::sim::{Network, Peer};
+use socket_iocp::{Error, ErrorCode, Farewell, ListenerHandle, PortHandle, RawSocket, ReadBuffer, Sent, SocketHandle};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Read buffers that the program keeps back at most.
+const KEPT_BUFFERS: usize = 4;
+
+/// What the callbacks and the program share. All of it runs on one thread; the lock is there for `Sync` alone.
+pub(crate) struct World {
+    state: Mutex<State>,
+    /// A callback was run inside a call.
+    nested: AtomicBool,
+}
+
+impl World {
+    pub(crate) fn new(setup: Setup, network: Arc<Network>) -> Arc<World> {
+        Arc::new(World { state: Mutex::new(State::new(setup, network)), nested: AtomicBool::new(false) })
+    }
+
+    pub(crate) fn enter(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it is held but what ends the program")
+    }
+
+    pub(crate) fn try_enter(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.try_lock().ok()
+    }
+
+    pub(crate) fn note_nested(&self) {
+        self.nested.store(true, Ordering::Relaxed);
+    }
+
+    /// The first rule that was broken, if one was.
+    pub(crate) fn broken(&self) -> Option<Broken> {
+        if self.nested.load(Ordering::Relaxed) {
+            return Some("a callback was run inside a call".into());
+        }
+        self.enter().broken.clone()
+    }
+}
+
+/// A connection, from the client's side.
+pub(crate) struct Client {
+    pub(crate) peer: Option<Peer>,
+    outgoing: Stream,
+    incoming: Stream,
+    /// Bytes sent, and whether FIN has followed.
+    written: u64,
+    fin: bool,
+    read: u64,
+    saw_fin: bool,
+    /// It was reset or closed from this side, or its own end failed: then the port's end may fail.
+    disturbed: bool,
+    /// The port's end has failed with it.
+    failed: bool,
+    /// The socket's place, once it is in the port.
+    pub(crate) place: Option<usize>,
+    /// Its socket was refused by its accept callback, or never given to one.
+    refused: bool,
+}
+
+/// A listener of the port.
+pub(crate) struct Listening {
+    pub(crate) handle: ListenerHandle,
+    pub(crate) address: SocketAddr,
+    pub(crate) removed: bool,
+    pub(crate) ended: bool,
+}
+
+pub(crate) struct State {
+    pub(crate) setup: Setup,
+    pub(crate) network: Arc<Network>,
+    pub(crate) sockets: Vec<Socket>,
+    /// For each socket: its client, and whether its number was closed behind the library's back.
+    of_sockets: Vec<(usize, bool)>,
+    pub(crate) raws: Vec<RawSocket>,
+    pub(crate) clients: Vec<Client>,
+    by_address: BTreeMap<SocketAddr, usize>,
+    pub(crate) listeners: Vec<Listening>,
+    /// A fault was injected into the operations of whichever socket comes first.
+    pub(crate) faulty: bool,
+    pub(crate) deleted: bool,
+    pub(crate) reactions: Rng,
+    pub(crate) callbacks: u64,
+    /// Calls made, clients' actions, turns.
+    pub(crate) operations: u64,
+    /// What was handed back, and whose it was.
+    returned: Vec<(usize, socket_iocp::Socket)>,
+    kept: Vec<(ReadBuffer, Vec<u8>)>,
+    pub(crate) held: Arc<AtomicI64>,
+    broken: Option<Broken>,
+}
+
+impl State {
+    fn new(setup: Setup, network: Arc<Network>) -> State {
+        State {
+            setup,
+            network,
+            sockets: Vec::new(),
+            of_sockets: Vec::new(),
+            raws: Vec::new(),
+            clients: Vec::new(),
+            by_address: BTreeMap::new(),
+            listeners: Vec::new(),
+            faulty: false,
+            deleted: false,
+            reactions: Rng::with_seed(setup.seed),
+            callbacks: 0,
+            operations: 0,
+            returned: Vec::new(),
+            kept: Vec::new(),
+            held: Arc::new(AtomicI64::new(0)),
+            broken: None,
+        }
+    }
+
+    pub(crate) fn note(&mut self, broken: Broken) {
+        self.broken.get_or_insert(broken);
+    }
+
+    fn around(&self, place: usize) -> Circumstances {
+        let (client, closed_behind) = self.of_sockets[place];
+        let may_fail = self.faulty || self.clients[client].disturbed;
+        Circumstances { may_fail, closed_behind, deleted: self.deleted }
+    }
+
+    pub(crate) fn client_of(&self, place: usize) -> usize {
+        self.of_sockets[place].0
+    }
+
+    fn client_sent(&self, place: usize) -> (u64, bool) {
+        let client = &self.clients[self.of_sockets[place].0];
+        (client.written, client.fin)
+    }
+
+    // ---- the port's sockets ----
+
+    /// A new client; `peer` is its end.
+    pub(crate) fn add_client(&mut self, peer: Peer) -> usize {
+        peer.set_nonblocking(true);
+        let place = self.clients.len();
+        self.by_address.insert(peer.local_addr(), place);
+        let stream = |direction: u64| Stream { id: (place as u64) << 1 | direction };
+        self.clients.push(Client {
+            peer: Some(peer),
+            outgoing: stream(0),
+            incoming: stream(1),
+            written: 0,
+            fin: false,
+            read: 0,
+            saw_fin: false,
+            disturbed: false,
+            failed: false,
+            place: None,
+            refused: false,
+        });
+        place
+    }
+
+    /// A client's socket has come into the port.
+    pub(crate) fn add_socket(&mut self, handle: SocketHandle, client: usize, raw: RawSocket) -> usize {
+        let place = self.sockets.len();
+        let of = &mut self.clients[client];
+        of.place = Some(place);
+        self.sockets.push(Socket::new(handle, of.incoming, of.outgoing));
+        self.of_sockets.push((client, false));
+        self.raws.push(raw);
+        place
+    }
+
+    /// Takes a socket that was handed back and can be added again: its FIN has not gone.
+    pub(crate) fn take_returned(&mut self, at: u8) -> Option<(usize, socket_iocp::Socket)> {
+        let all: Vec<usize> =
+            (0..self.returned.len()).filter(|at| !self.sockets[self.returned[*at].0].is_shut_down()).collect();
+        (!all.is_empty()).then(|| self.returned.remove(all[usize::from(at) % all.len()]))
+    }
+
+    /// A socket has come into the port that was there before, at another place.
+    pub(crate) fn add_again(&mut self, handle: SocketHandle, before: usize, raw: RawSocket) {
+        let client = self.of_sockets[before].0;
+        self.clients[client].place = Some(self.sockets.len());
+        self.sockets.push(self.sockets[before].again(handle));
+        self.of_sockets.push((client, false));
+        self.raws.push(raw);
+    }
+
+    /// The place of the n-th socket that lives, or of the n-th that is dead.
+    pub(crate) fn pick(&self, at: u8, alive: bool) -> Option<usize> {
+        let all: Vec<usize> = (0..self.sockets.len()).filter(|place| self.sockets[*place].ended != alive).collect();
+        (!all.is_empty()).then(|| all[usize::from(at) % all.len()])
+    }
+
+    /// Closes a socket's number behind the library's back, unless that would have it read a stranger's bytes.
+    pub(crate) fn close_behind(&mut self, place: usize) {
+        let socket = &self.sockets[place];
+        let busy = socket.is_waiting_for_recv() || socket.has_sends() || socket.ending().is_some();
+        if busy || self.around(place).may_fail || self.of_sockets[place].1 || self.deleted {
+            return;
+        }
+        self.of_sockets[place].1 = true;
+        self.network.close_behind(self.raws[place]);
+    }
+
+    /// Makes a call on a socket and shows its answer to the model.
+    pub(crate) fn call(&mut self, port: &PortHandle<Tortured>, place: usize, call: Call) {
+        let around = self.around(place);
+        let moves_bytes = !matches!(call, Call::Close | Call::Abort | Call::Remove);
+        if around.closed_behind && moves_bytes && !self.sockets[place].ended {
+            // It might be answered with a stranger's bytes, as documented.
+            return;
+        }
+        self.operations += 1;
+        let (handle, held) = (self.sockets[place].handle, self.held.clone());
+        let socket = &mut self.sockets[place];
+        let send = |len: u16, sync: bool, refused: bool| {
+            let given = socket.give(len.into());
+            let token = WriteToken::new(given.write, len.into(), &held);
+            let issue = || {
+                if sync { port.sync_send(handle, given.bytes, token) } else { port.send(handle, given.bytes, token) }
+            };
+            let answer = if refused { refusal::refuse(issue) } else { issue() };
+            answer.map_err(|rejected| {
+                let whole = rejected.write.len == rejected.buffer.as_slice().len();
+                (rejected.error, whole)
+            })
+        };
+        let whole = |answer: Result<(), Error>| answer.map_err(|error| (error, true));
+        let answer = match call {
+            Call::Recv => whole(port.recv(handle)),
+            Call::Send(len) => send(len, false, false),
+            Call::SendWithoutMemory(len) => send(len, false, true),
+            Call::SyncSend(len) => send(len, true, false),
+            Call::Shutdown => whole(port.shutdown_send(handle)),
+            Call::Close => whole(port.close(handle)),
+            Call::Abort => whole(port.abort(handle)),
+            Call::Remove => whole(port.remove(handle)),
+        };
+        let limit = match self.setup.max_queued_sends {
+            0 => usize::MAX,
+            limit => limit as usize,
+        };
+        let checked = match answer {
+            Err((_, false)) => Err("a refused send did not give its buffer back whole".into()),
+            Err((error, true)) => self.sockets[place].called(call, limit, around, Err(error.code())),
+            Ok(()) => self.sockets[place].called(call, limit, around, Ok(())),
+        };
+        checked.unwrap_or_else(|broken| self.note(broken));
+    }
+
+    /// What a callback does: calls on its own socket, and on others.
+    pub(crate) fn react(&mut self, port: &PortHandle<Tortured>, place: usize) {
+        for _ in 0..self.reactions.u8(0..=2) {
+            let own = self.reactions.u8(..) < 200;
+            let target = if own { Some(place) } else { self.pick(self.reactions.clone().u8(..), true) };
+            let call = program::call(&mut self.reactions);
+            if let Some(target) = target {
+                self.call(port, target, call);
+            }
+        }
+    }
+
+    // ---- callbacks ----
+
+    pub(crate) fn accepted(
+        &mut self,
+        handle: SocketHandle,
+        remote: Option<SocketAddr>,
+        listener: usize,
+        raw: RawSocket,
+    ) -> Result<Option<usize>, Broken> {
+        if self.listeners[listener].ended {
+            return Err("an accept callback after the listener's farewell".into());
+        }
+        let Some(remote) = remote else {
+            // The system does not name a peer that has gone. Whoever it was, it is refused.
+            let gone = self.clients.iter().any(|client| client.disturbed && client.place.is_none());
+            return if gone { Ok(None) } else { Err("an accept callback without a remote address".into()) };
+        };
+        let client = *self.by_address.get(&remote).ok_or("an accept callback for no client of ours")?;
+        if self.clients[client].place.is_some() {
+            return Err(format!("client {client} is accepted twice"));
+        }
+        Ok(Some(self.add_socket(handle, client, raw)))
+    }
+
+    /// Now and then an accept callback refuses its connection.
+    pub(crate) fn keep_or_refuse(&mut self, place: usize) -> Option<SocketToken> {
+        if self.reactions.u8(..) < 8 {
+            self.sockets[place].ended = true;
+            let client = self.of_sockets[place].0;
+            self.clients[client].refused = true;
+            return None;
+        }
+        Some(SocketToken::new(place, &self.held))
+    }
+
+    pub(crate) fn received(&mut self, place: usize, result: &Result<Vec<u8>, Error>) -> Result<(), Broken> {
+        let (size, from_client) = (self.setup.read_buffer_size, self.client_sent(place));
+        self.sockets[place].received(result, size, from_client)
+    }
+
+    pub(crate) fn sent(&mut self, place: usize, sent: &Sent<WriteToken>, buffer: &[u8]) -> Result<(), Broken> {
+        let around = self.around(place);
+        if sent.write.len != buffer.len() {
+            return Err("a send came back with another buffer".into());
+        }
+        self.sockets[place].sent(sent.write.write, sent.write.len, sent.result, sent.bytes, around)
+    }
+
+    pub(crate) fn farewell(&mut self, place: usize, farewell: Farewell) -> Result<(), Broken> {
+        let around = self.around(place);
+        self.sockets[place].farewell(farewell.reason, farewell.socket.is_some(), around)?;
+        self.returned.extend(farewell.socket.map(|socket| (place, socket)));
+        Ok(())
+    }
+
+    pub(crate) fn listener_farewell(&mut self, place: usize, reason: Result<(), Error>) {
+        let listener = &mut self.listeners[place];
+        let code = reason.map_err(|error| error.code());
+        let explained = match code {
+            Ok(()) => listener.removed,
+            Err(ErrorCode::Cancelled) => self.deleted && !listener.removed,
+            Err(_) => false,
+        };
+        if std::mem::replace(&mut listener.ended, true) || !explained {
+            self.note(format!("a listener's farewell of {code:?}"));
+        }
+    }
+
+    /// Keeps a read buffer back, with a copy of what is in it: nobody may write to it meanwhile.
+    pub(crate) fn keep_buffer(&mut self, buffer: ReadBuffer, copy: Vec<u8>) {
+        if self.reactions.u8(..) < 64 {
+            self.kept.push((buffer, copy));
+        }
+        if self.kept.len() > KEPT_BUFFERS {
+            let (buffer, copy) = self.kept.remove(0);
+            if *buffer != *copy {
+                self.note("a read buffer was written to while the program had it".into());
+            }
+        }
+    }
+
+    pub(crate) fn listener_token(&self, place: usize) -> ListenerToken {
+        ListenerToken::new(place, &self.held)
+    }
+
+    // ---- clients ----
+
+    pub(crate) fn client_writes(&mut self, at: usize, len: usize) {
+        let client = &mut self.clients[at];
+        let Some(peer) = client.peer.as_ref().filter(|_| !client.fin) else { return };
+        match peer.write(&client.outgoing.bytes(client.written, len)) {
+            Ok(written) => client.written += written as u64,
+            Err(error) => self.client_failed(at, &error),
+        }
+    }
+
+    /// Reads what is there, at most so much. True if there was something.
+    pub(crate) fn client_reads(&mut self, at: usize, len: usize) -> bool {
+        let client = &mut self.clients[at];
+        let Some(peer) = client.peer.as_ref().filter(|_| !client.saw_fin && !client.failed) else { return false };
+        let mut bytes = vec![0; len];
+        match peer.read(&mut bytes) {
+            Ok(0) if len == 0 => false,
+            Ok(0) => {
+                client.saw_fin = true;
+                self.check_fin(at);
+                true
+            }
+            Ok(count) => {
+                let (right, start) = (client.incoming.is_at(client.read, &bytes[..count]), client.read);
+                client.read += count as u64;
+                let read = client.read;
+                let issued = client.place.map_or(0, |place| self.sockets[place].issued());
+                if !right || read > issued {
+                    self.note(format!("client {at} read {count} wrong bytes at {start} of {issued}"));
+                }
+                true
+            }
+            Err(error) => {
+                self.client_failed(at, &error);
+                false
+            }
+        }
+    }
+
+    /// The port's FIN: only where one was asked for, behind everything.
+    fn check_fin(&mut self, at: usize) {
+        let client = &self.clients[at];
+        let Some(place) = client.place else {
+            if !self.deleted && !client.disturbed && !self.faulty {
+                self.note(format!("client {at} saw a FIN before it was accepted"));
+            }
+            return;
+        };
+        let (socket, around) = (&self.sockets[place], self.around(place));
+        let asked = socket.is_shut_down() || socket.ending().is_some() || client.refused || socket.ended;
+        let excused =
+            around.may_fail || around.closed_behind || client.refused || socket.ending() == Some(Ending::Remove);
+        let whole = client.read == socket.issued() || matches!(socket.ending(), Some(Ending::Abort { .. }));
+        if !(excused || asked && whole) {
+            let (read, issued) = (client.read, socket.issued());
+            self.note(format!("client {at} saw a FIN after {read} of {issued} bytes: {socket:?}"));
+        }
+    }
+
+    /// A client's call failed; if by a reset, the port's end must have had a reason for it.
+    fn client_failed(&mut self, at: usize, error: &std::io::Error) {
+        if error.kind() == std::io::ErrorKind::WouldBlock {
+            return;
+        }
+        let client = &mut self.clients[at];
+        client.failed = true;
+        let (refused, disturbed) = (client.refused, client.disturbed);
+        client.disturbed = true;
+        let explained = match client.place {
+            None => true,
+            Some(place) => {
+                let around = self.around(place);
+                let socket = &self.sockets[place];
+                refused || disturbed || self.faulty || around.closed_behind || self.deleted || socket.ending().is_some()
+            }
+        };
+        if !explained {
+            self.note(format!("client {at} failed for no reason: {error}"));
+        }
+    }
+
+    pub(crate) fn client_ends(&mut self, at: usize) {
+        if let Some(peer) = &self.clients[at].peer {
+            peer.shutdown_write();
+            self.clients[at].fin = true;
+        }
+    }
+
+    pub(crate) fn client_goes(&mut self, at: usize, by_reset: bool) {
+        let client = &mut self.clients[at];
+        let Some(peer) = client.peer.take() else { return };
+        // Closing with input unread, or more to come, is a reset too.
+        client.disturbed = true;
+        client.fin = true;
+        if by_reset {
+            peer.reset();
+        }
+    }
+
+    // ---- the end ----
+
+    /// Nothing moves any more, and the clients have read everything.
+    pub(crate) fn check_at_rest(&mut self) {
+        let listening = self.listeners.iter().all(|listener| !listener.removed);
+        let live = self.sockets.iter().filter(|socket| !socket.ended).count();
+        let has_room = self.setup.max_sockets == 0 || live < self.setup.max_sockets;
+        for place in 0..self.sockets.len() {
+            let client = &self.clients[self.of_sockets[place].0];
+            let reads = client.peer.is_some() && !client.failed;
+            if self.of_sockets[place].1 {
+                continue;
+            }
+            if let Err(broken) = self.sockets[place].check_at_rest((client.written, client.fin), reads) {
+                self.note(format!("at rest: {broken}"));
+            }
+        }
+        let waiting =
+            self.clients.iter().position(|client| client.place.is_none() && client.peer.is_some() && !client.failed);
+        if let (Some(client), true) = (waiting, listening && has_room) {
+            self.note(format!("at rest: client {client} was never accepted"));
+        }
+    }
+
+    /// The port is gone: nothing may be left.
+    pub(crate) fn check_gone(&mut self) {
+        if let Some(socket) = self.sockets.iter().find(|socket| !socket.ended) {
+            self.note(format!("no farewell: {socket:?}"));
+        }
+        if self.listeners.iter().any(|listener| !listener.ended) {
+            self.note("a listener without a farewell".into());
+        }
+        self.returned.clear();
+        self.kept.clear();
+        self.clients.iter_mut().for_each(|client| client.peer = None);
+        let held = self.held.load(Ordering::Relaxed);
+        let (open, live) = (self.network.open_sockets(), self.network.live_sockets());
+        if (held, open, live) != (0, 0, 0) {
+            self.note(format!("left over: {held} values of the program's, {open} numbers, {live} sockets"));
+        }
+    }
+}
