@@ -260,6 +260,9 @@ fn back_off_and_resume(lab: &Lab) {
     scene.port.add_listener(listener, 2, ()).expect("a listener");
     let mut clients = vec![lab.connect(address)];
     echo(&mut clients[0]);
+    // The worker has served another one since: the next recv of the first is with the system, and has its buffer where the
+    // system wants it beforehand.
+    let _served = scene.served(lab);
     scene.refuse(true);
     // Connections come until one needs memory: the listener backs off, as the counter shows.
     let statistics = || scene.port.statistics();
