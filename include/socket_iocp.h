@@ -577,7 +577,7 @@ struct socket_iocp_counters {
     uint64_t panics;            /* defects caught */
     uint64_t accept_errors;     /* accepts that failed and were tried again */
     uint64_t accept_backoffs;   /* pauses of a listener for want of descriptors or memory */
-    uint64_t buffer_shortages;  /* recvs that had to wait for a read buffer */
+    uint64_t buffer_shortages;  /* recvs and sends that had to wait for memory, for a read buffer or in the kernel */
     uint64_t waits;             /* waits for completions: system calls */
     uint64_t completions;       /* completions taken from the operating system */
     uint64_t wakeups;           /* a worker was woken by another thread */

@@ -151,7 +151,7 @@ impl<H: Handler> PortHandle<H> {
     ///
     /// Errors: `InvalidArgument` (a zero backlog), `BadSocket`, `NotSocket`, `NotStream`, `NotListening`,
     /// `AlreadyAdded`, `NoMemory`, `NoDescriptors` (the library accepts on a duplicate of its own), `Unsupported` (Windows:
-    /// the socket has a completion port already, or its provider has no `AcceptEx`), `Closed`.
+    /// the socket has a completion port already, or a provider without file handles), `Closed`.
     pub fn add_listener(
         &self,
         socket: impl Into<Socket>,
@@ -269,8 +269,8 @@ impl<H: Handler> PortHandle<H> {
     /// Adds a connected stream socket. Nothing happens on it until an operation is issued.
     ///
     /// Errors: `BadSocket`, `NotSocket`, `NotStream`, `Listening`, `NotConnected`, `AlreadyAdded`, `Unsupported` (Windows:
-    /// the socket has a completion port already, or was made without `WSA_FLAG_OVERLAPPED`), `Limit`, `NoMemory`,
-    /// `Closed`.
+    /// the socket has a completion port already, a provider without file handles, or was made without
+    /// `WSA_FLAG_OVERLAPPED`), `Limit`, `NoMemory`, `Closed`.
     pub fn add_connected(
         &self,
         socket: impl Into<Socket>,

@@ -50,7 +50,7 @@ counters! {
     accept_errors,
     /// Times that a listener backed off for want of descriptors or memory.
     accept_backoffs,
-    /// Times that a recv had to wait for a read buffer.
+    /// Times that a recv or a send had to wait for memory: a read buffer, or the kernel's.
     buffer_shortages,
     /// Waits for completions (system calls).
     waits,

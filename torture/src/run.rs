@@ -273,7 +273,6 @@ impl Stage {
     fn settle(&self) {
         self.network.exhaust_descriptors(false);
         self.network.set_behaviour(Behaviour::mild());
-        // Callbacks issue nothing new from here on but what their program's last reaction says.
         for ends in [false, true] {
             if ends {
                 let clients = self.world.enter().clients.len();

@@ -261,7 +261,8 @@ impl State {
     pub(crate) fn react(&mut self, port: &PortHandle<Tortured>, place: usize) {
         for _ in 0..self.reactions.u8(0..=2) {
             let own = self.reactions.u8(..) < 200;
-            let target = if own { Some(place) } else { self.pick(self.reactions.clone().u8(..), true) };
+            let other = self.reactions.u8(..);
+            let target = if own { Some(place) } else { self.pick(other, true) };
             let call = program::call(&mut self.reactions);
             if let Some(target) = target {
                 self.call(port, target, call);

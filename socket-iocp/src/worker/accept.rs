@@ -283,6 +283,7 @@ impl<H: Handler> Worker<H> {
         let core = &listener.core;
         let end = core.end().unwrap_or(ListenerEnd::Deleted);
         shared.net.close_listener(core.own);
+        self.count_callback();
         let told = guarded(|| shared.handler().listen_error(&self.port, &listener.state, end.reason()));
         self.counters().panics.add(u64::from(told.is_err()));
         let closes = matches!(end, ListenerEnd::Deleted | ListenerEnd::Failed(_));

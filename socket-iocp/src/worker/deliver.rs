@@ -20,28 +20,25 @@ pub(crate) fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, ()> {
 }
 
 impl<H: Handler> Worker<H> {
-    /// Runs the callbacks of the sockets that are ready now. Returns how many were run.
-    pub(super) fn deliver(&self) -> usize {
-        let mut callbacks = 0;
+    /// Runs the callbacks of the sockets that are ready now.
+    pub(super) fn deliver(&self) {
         for _ in 0..self.ready.len() {
             let Some(index) = self.ready.pop(|index| &self.local_at(index).ready) else { break };
-            callbacks += self.deliver_socket(self.slots().at(index));
+            self.deliver_socket(self.slots().at(index));
             if process::is_forked_child() {
                 break;
             }
         }
-        callbacks
     }
 
-    fn deliver_socket(&self, slot: &'static Slot<H>) -> usize {
+    fn deliver_socket(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
-        let mut callbacks = 0;
         // Only what is due now: callbacks may issue operations that are done at once (sends of no bytes) without end.
         let due = local.machine.borrow().events_due();
-        while callbacks < due {
+        for _ in 0..due {
             let event = local.machine.borrow_mut().next_event();
             let Some(event) = event else { break };
-            callbacks += 1;
+            self.count_callback();
             match event {
                 Event::Accept => self.report_accept(slot),
                 Event::Recv(buffer) => self.report_recv(slot, local, buffer),
@@ -51,13 +48,12 @@ impl<H: Handler> Worker<H> {
                     if slot.head.word.begin_farewell() {
                         self.finish(slot);
                     }
-                    return callbacks;
+                    return;
                 }
             }
         }
         // What its callbacks issued has marked it already; what was put off until they had run has not.
         self.mark_dirty(slot.index());
-        callbacks
     }
 
     pub(super) fn context<'a>(&'a self, slot: &'static Slot<H>, names: Names<'a>) -> Context<'a, H> {

@@ -115,6 +115,8 @@ pub(crate) struct Worker<H: Handler> {
     retry_at: Cell<Option<Duration>>,
     /// The port's deletion has been carried to the sockets.
     winding_up: Cell<bool>,
+    /// Callbacks that have been run, to tell whether any was.
+    callbacks: Cell<usize>,
 }
 
 /// Whether the loop goes on.
@@ -151,6 +153,7 @@ impl<H: Handler> Worker<H> {
             accepts_due: Cell::new(false),
             retry_at: Cell::new(None),
             winding_up: Cell::new(false),
+            callbacks: Cell::new(0),
         }
     }
 
@@ -235,13 +238,12 @@ impl<H: Handler> Worker<H> {
         (self.shared().is_closing() && self.wind_up()).then_some(Turn::Over)
     }
 
-    /// Callbacks and submissions, while submissions complete at once. Returns the number of callbacks.
-    fn rounds(&self) -> usize {
-        let mut callbacks = 0;
+    /// Callbacks and submissions, while submissions complete at once.
+    fn rounds(&self) {
         for _ in 0..MAX_ROUNDS {
             self.take_inbox();
             self.see_to_listeners();
-            callbacks += self.deliver();
+            self.deliver();
             if process::is_forked_child() {
                 break;
             }
@@ -250,7 +252,10 @@ impl<H: Handler> Worker<H> {
                 break;
             }
         }
-        callbacks
+    }
+
+    fn count_callback(&self) {
+        self.callbacks.set(self.callbacks.get().wrapping_add(1));
     }
 
     /// Waits in the operating system, unless there is something to do already, and takes the completions.
@@ -348,11 +353,12 @@ impl<H: Handler> Worker<H> {
     /// and then the callbacks of what it found. The pollable descriptor is armed when it returns.
     pub(crate) fn run_driven(&self, timeout: Option<Duration>) -> Turn {
         let run = || {
-            let callbacks = self.rounds();
+            let before = self.callbacks.get();
+            self.rounds();
             if let Some(end) = self.end() {
                 return end;
             }
-            self.wait(if callbacks == 0 { timeout } else { Some(Duration::ZERO) });
+            self.wait(if self.callbacks.get() == before { timeout } else { Some(Duration::ZERO) });
             self.expire();
             self.rounds();
             self.end().unwrap_or(Turn::GoOn)

@@ -1,6 +1,6 @@
 //! The engine on the simulated network: mostly one driven port, one thread, virtual time; replayed by the seed.
 
-use socket_iocp::sim::{Behaviour, Network, Peer};
+use socket_iocp::sim::{Behaviour, Network, Operation, Peer};
 use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, Options, Port, ReadBuffer, Sent};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -231,6 +231,55 @@ fn a_linger_limit_passes_in_virtual_time() {
     assert!(network.now() >= Duration::from_secs(3600));
     assert_eq!(*port.handler().trace.lock().expect("no panic"), ["farewell 9 Err(TimedOut)"]);
     drop(peer);
+}
+
+/// An accept that fails for its connection's sake is started again at once: but not for ever.
+#[test]
+fn a_listener_that_can_take_none_pauses() {
+    #[cfg(windows)]
+    const ABORTED: i32 = 10053;
+    #[cfg(unix)]
+    const ABORTED: i32 = libc::ECONNABORTED;
+    let network = Network::with_behaviour(1, Behaviour::calm());
+    network.set_virtual_time(true);
+    let port = Port::new(Echo::default(), Options::new(256).threads(0).sim(network.clone())).expect("a port");
+    let listener = network.listen();
+    let address = listener.local_addr().expect("an address");
+    let listening = port.add_listener(listener, 1, ()).expect("added");
+    (0..200).for_each(|_| network.fail_next(Operation::Accept, ABORTED));
+    let peer = network.connect(address).expect("listening");
+    while port.statistics().accepts == 0 {
+        port.run(None).expect("driven");
+    }
+    let statistics = port.statistics();
+    assert_eq!((statistics.accept_errors, statistics.accept_backoffs), (200, 3));
+    // The accepts that a removal cancels are no failures.
+    drop(port.remove_listener(listening).expect("it listens"));
+    while port.statistics().listeners_now > 0 {
+        port.run(None).expect("driven");
+    }
+    assert_eq!(port.statistics().accept_backoffs, 3);
+    drop(peer);
+}
+
+/// One worker takes it, for another; before that one hears of it the port is deleted.
+#[test]
+fn a_connection_taken_while_the_port_is_deleted_is_closed() {
+    let network = Network::with_behaviour(1, Behaviour::calm());
+    network.set_virtual_time(true);
+    let options = Options::new(256).sim(network.clone()).stepped(2);
+    let port = Port::new(Echo::default(), options).expect("a port");
+    let listener = network.listen();
+    let address = listener.local_addr().expect("an address");
+    port.add_listener(listener, 8, ()).expect("added");
+    let soon = Some(Duration::from_millis(1));
+    (0..2).for_each(|worker| port.step(worker, soon).expect("driven"));
+    let peers = [(); 4].map(|()| network.connect(address).expect("listening"));
+    port.step(0, soon).expect("driven");
+    port.delete();
+    assert_eq!(network.open_sockets(), 0);
+    drop(peers);
+    assert_eq!(network.live_sockets(), 0);
 }
 
 #[test]

@@ -16,8 +16,8 @@
 //!   handle, and the handle may have become a stranger's.
 //!
 //! # Threads
-//! A driven port may be run by changing threads. Should the system cancel what a thread had started when that thread ends
-//! (it does not for a socket that is tied to a port), the worker finds the socket as it was and starts it again.
+//! A driven port may be run by changing threads. Should the system cancel what a thread had started when that thread ends,
+//! the worker finds the socket as it was and starts it again.
 
 use super::{Accepted, CancelOutcome, Completion, Config, Direction, Failure, Key, ListenerKey, SocketIo, Submitted};
 use crate::buffer::{BufferPool, ReadBuffer};
