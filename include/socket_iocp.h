@@ -318,7 +318,8 @@ int socket_iocp_issue_sync_send( void *socket_iocp_state, void *socket_iocp_sock
  * Issues an async send: at most one block of memory is allocated, and any number may be outstanding. Otherwise as
  * socket_iocp_issue_sync_send(); both may be mixed.
  *
- * Errors: SOCKET_IOCP_E_SHUTDOWN, SOCKET_IOCP_E_QUEUE_FULL (max_queued_sends), SOCKET_IOCP_E_NO_MEMORY.
+ * Errors: SOCKET_IOCP_E_SHUTDOWN, SOCKET_IOCP_E_QUEUE_FULL (max_queued_sends, max_queued_bytes),
+ * SOCKET_IOCP_E_NO_MEMORY.
  *
  * See sendmsg(2), WSASend.
  */
@@ -487,8 +488,19 @@ struct socket_iocp_options {
                                   SOCKET_IOCP_THREADS_NONE: none; the caller drives the port by socket_iocp_run() */
     uint32_t backend;          /* SOCKET_IOCP_BACKEND_...: this one or an error */
     uint32_t linger_ms;        /* the limit of socket_iocp_close_socket(), 1 to 86,400,000. Default: 5,000 */
-    uint32_t max_queued_sends; /* sends outstanding per socket; an async send above is SOCKET_IOCP_E_QUEUE_FULL. Default: no
+    uint32_t max_queued_sends; /* async sends outstanding per socket; one above is SOCKET_IOCP_E_QUEUE_FULL. Default: no
                                   limit */
+    uint32_t max_queued_bytes; /* bytes in the async sends outstanding per socket, each counted whole from its issue to its
+                                  callback; a send that would make it more, be it the only one, is SOCKET_IOCP_E_QUEUE_FULL.
+                                  Default: no limit */
+    uint32_t idle_timeout_ms;  /* how long the peer may keep a socket waiting, 1 to 604,800,000 (seven days): while a recv is
+                                  outstanding, without a byte moving either way; while a send is outstanding, without a byte
+                                  of it leaving, whatever is received meanwhile. (On Windows a byte leaves when the system
+                                  reports its part of the send, which is at most 64 KiB then.) The socket is then aborted:
+                                  SOCKET_IOCP_E_TIMED_OUT in its farewell, SOCKET_IOCP_E_CANCELLED for its sends. That comes
+                                  when this time has passed, and at the latest a quarter of it and 20 ms later (more if
+                                  callbacks hold the worker up). A socket on which nothing is outstanding waits for its own
+                                  program, and a closing one has linger_ms. Default: none */
     size_t max_sockets;        /* connected sockets; an add above is SOCKET_IOCP_E_LIMIT, a connection above waits in the
                                   kernel's backlog. Default: no limit */
     size_t max_taken_buffers;  /* buffers taken at once. Default: 65,536 */
@@ -507,7 +519,7 @@ struct socket_iocp_options {
                                   https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setfilecompletionnotificationmodes */
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

@@ -54,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) backend: u32,
     pub(crate) linger_ms: u32,
     pub(crate) max_queued_sends: u32,
+    pub(crate) max_queued_bytes: u32,
+    pub(crate) idle_timeout_ms: u32,
     pub(crate) max_sockets: usize,
     pub(crate) max_taken_buffers: usize,
     pub(crate) listen_error_callback_function: Option<ListenErrorCallback>,
@@ -104,7 +106,7 @@ pub(crate) struct Counters {
 // The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Options>() == 56);
+    assert!(size_of::<Options>() == 64);
     assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
     assert!(size_of::<Counters>() == 136);
     assert!(size_of::<c_int>() == size_of::<i32>());

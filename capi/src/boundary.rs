@@ -118,6 +118,8 @@ mod tests {
             backend: 0,
             linger_ms: 0,
             max_queued_sends: 0,
+            max_queued_bytes: 0,
+            idle_timeout_ms: 0,
             max_sockets: 0,
             max_taken_buffers: 0,
             listen_error_callback_function: None,

@@ -17,6 +17,8 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     backend: 0,
     linger_ms: 0,
     max_queued_sends: 0,
+    max_queued_bytes: 0,
+    idle_timeout_ms: 0,
     max_sockets: 0,
     max_taken_buffers: 0,
     listen_error_callback_function: None,

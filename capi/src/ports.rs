@@ -94,6 +94,12 @@ fn engine_options(read_buffer_size: usize, given: &abi::Options) -> Result<Optio
     if given.max_queued_sends != 0 {
         options = options.max_queued_sends(given.max_queued_sends);
     }
+    if given.max_queued_bytes != 0 {
+        options = options.max_queued_bytes(given.max_queued_bytes);
+    }
+    if given.idle_timeout_ms != 0 {
+        options = options.idle_timeout(Duration::from_millis(given.idle_timeout_ms.into()));
+    }
     if given.max_sockets != 0 {
         options = options.max_sockets(given.max_sockets);
     }

@@ -1,5 +1,6 @@
 //! What a port is made with.
 
+use crate::handle::QueueLimits;
 use crate::sys::net::Net;
 use crate::{Error, ErrorCode};
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub const MAX_READ_BUFFER_SIZE: usize = 1 << 30;
 pub const MAX_THREADS: usize = 1024;
 /// The longest linger: one day.
 pub const MAX_LINGER: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest idle time-out: seven days.
+pub const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The options of a port. Everything but the read buffer size has a default.
 ///
@@ -64,6 +67,8 @@ pub struct Options {
     pub(crate) linger: Duration,
     pub(crate) max_sockets: usize,
     pub(crate) max_queued_sends: u32,
+    pub(crate) max_queued_bytes: u32,
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) idle_reads: bool,
     pub(crate) skip_on_success: Option<bool>,
     #[cfg(feature = "sim")]
@@ -83,6 +88,8 @@ impl Options {
             linger: Duration::from_secs(5),
             max_sockets: usize::MAX,
             max_queued_sends: u32::MAX,
+            max_queued_bytes: u32::MAX,
+            idle_timeout: None,
             idle_reads: false,
             skip_on_success: None,
             #[cfg(feature = "sim")]
@@ -120,9 +127,30 @@ impl Options {
         self
     }
 
-    /// The most sends outstanding on one socket; one more is [`ErrorCode::QueueFull`]. Default: no limit but memory.
+    /// The most async sends outstanding on one socket; one more is [`ErrorCode::QueueFull`]. Default: no limit but memory.
     pub fn max_queued_sends(mut self, sends: u32) -> Options {
         self.max_queued_sends = sends;
+        self
+    }
+
+    /// The most bytes in the async sends outstanding on one socket, each counted whole from its issue to its callback; a send
+    /// that would make it more, be it the only one, is [`ErrorCode::QueueFull`], and nothing is queued. Default: no limit
+    /// but memory.
+    pub fn max_queued_bytes(mut self, bytes: u32) -> Options {
+        self.max_queued_bytes = bytes;
+        self
+    }
+
+    /// How long the peer may keep a socket waiting: while a recv is outstanding, without a byte moving either way; while a
+    /// send is outstanding, without a byte of it leaving, whatever is received meanwhile. The socket is then aborted: its
+    /// farewell says [`ErrorCode::TimedOut`], its sends [`ErrorCode::Cancelled`]. That comes when this time has passed,
+    /// and at the latest a quarter of it and 20 ms later (more if callbacks hold the worker up). A socket on which nothing is outstanding waits for its own
+    /// program, and a closing one has its [`linger`](Options::linger): neither is idle. At least 1 ms, at most
+    /// [`MAX_IDLE_TIMEOUT`]. Default: none.
+    ///
+    /// On Windows a byte leaves when the system reports its part of the send, which is at most 64 KiB then.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Options {
+        self.idle_timeout = Some(timeout);
         self
     }
 
@@ -164,6 +192,10 @@ impl Options {
         self.threads(0)
     }
 
+    pub(crate) fn queue_limits(&self) -> QueueLimits {
+        QueueLimits { sends: self.max_queued_sends, bytes: self.max_queued_bytes }
+    }
+
     /// How many workers a port has that its caller drives.
     pub(crate) fn driven_workers(&self) -> usize {
         #[cfg(feature = "sim")]
@@ -188,7 +220,10 @@ impl Options {
         }
         let threads_fit = self.threads.is_none_or(|threads| threads <= MAX_THREADS);
         let linger_fits = (Duration::from_millis(1)..=MAX_LINGER).contains(&self.linger);
-        if !threads_fit || !linger_fits || self.max_sockets == 0 || self.max_queued_sends == 0 {
+        let idle_fits =
+            self.idle_timeout.is_none_or(|idle| (Duration::from_millis(1)..=MAX_IDLE_TIMEOUT).contains(&idle));
+        let limits_fit = self.max_sockets != 0 && self.max_queued_sends != 0 && self.max_queued_bytes != 0;
+        if !threads_fit || !linger_fits || !idle_fits || !limits_fit {
             return Err(ErrorCode::InvalidArgument.into());
         }
         Ok(())

@@ -57,6 +57,10 @@ mod bugs {
         MessageLost,
         /// A graceful close has no limit.
         LingerWithoutEnd,
+        /// A socket that has been idle for too long goes on.
+        IdleForEver,
+        /// A send that was reported still counts against the limit of bytes.
+        BytesForgotten,
         /// The farewell of an abort says that all was well.
         AbortIsSuccess,
         /// A connection given to its accept callback still counts against the backlog.

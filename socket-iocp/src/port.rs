@@ -372,8 +372,7 @@ impl<H: Handler> PortHandle<H> {
             Place::Here(worker) => worker.issue_async_send(slot, generation, buffer, write),
             Place::Elsewhere(worker) => {
                 let mailbox = &shared.workers[worker].mailbox;
-                slot.issue_async_send(generation, buffer, write, shared.options.max_queued_sends, Some(mailbox))
-                    .map(drop)
+                slot.issue_async_send(generation, buffer, write, shared.options.queue_limits(), Some(mailbox)).map(drop)
             }
         })
     }

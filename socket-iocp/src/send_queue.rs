@@ -30,11 +30,13 @@ pub(crate) struct SendQueue<W> {
     /// How many follow that are not done.
     waiting: u32,
     kernel: Kernel,
+    /// How many intervals have passed in which sends waited and no byte left.
+    quiet_intervals: u8,
 }
 
 impl<W> SendQueue<W> {
     pub(crate) const fn new() -> SendQueue<W> {
-        SendQueue { sends: NodeList::new(), done: 0, waiting: 0, kernel: Kernel::Idle }
+        SendQueue { sends: NodeList::new(), done: 0, waiting: 0, kernel: Kernel::Idle, quiet_intervals: 0 }
     }
 
     pub(crate) fn push(&mut self, node: NodeRef<W>) {
@@ -83,6 +85,12 @@ impl<W> SendQueue<W> {
         paused
     }
 
+    /// One more interval has passed: answers how many in a row sends have waited in without a byte leaving.
+    pub(crate) fn interval_passed(&mut self) -> u8 {
+        self.quiet_intervals = if self.is_flushed() { 0 } else { self.quiet_intervals + 1 };
+        self.quiet_intervals
+    }
+
     /// The slices to give to the kernel now; they are the kernel's until `complete`.
     pub(crate) fn start(&mut self) -> impl Iterator<Item = &[u8]> {
         assert!(self.can_start(), "a second kernel send for a socket");
@@ -109,6 +117,9 @@ impl<W> SendQueue<W> {
     pub(crate) fn complete(&mut self, mut bytes: usize) -> u32 {
         assert!(self.is_in_kernel(), "a completion of no kernel send");
         self.kernel = Kernel::Idle;
+        if bytes != 0 {
+            self.quiet_intervals = 0;
+        }
         let mut skip = self.done;
         let mut finished = 0;
         self.sends.visit_mut(|send| {

@@ -8,10 +8,12 @@
 //!
 //! # Phases
 //! ```text
+//! Arriving ──its accept callback──> Open
 //! Open ──close──> Closing ──all sent, FIN sent, peer's FIN seen──> Ending ──all quiet, all reported──> Ended
 //!   │                └──linger limit, failure, abort──────────────────^
 //!   └──failure, abort, remove, panic, foreign close───────────────────┘
 //! ```
+//! - `Arriving`: an accepted socket whose accept callback is due; nobody has its handle yet. Others begin `Open`.
 //! - `Open`: operations are accepted. A shutdown of the sending side waits until what is queued has gone.
 //! - `Closing`: what is queued is sent, then FIN; whatever the peer sends is read and discarded meanwhile.
 //! - `Ending`: nothing new is started, what the kernel has is cancelled; when the kernel has nothing any more, the sends left
@@ -48,6 +50,7 @@ enum RecvState {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
+    Arriving,
     Open,
     Closing,
     Ending,
@@ -108,12 +111,13 @@ pub(crate) struct Machine<W> {
     phase: Phase,
     fin: Fin,
     close: Close,
-    accept_due: bool,
     /// An internet socket, not a Unix one.
     internet: bool,
     peer_fin: bool,
     /// A graceful close has begun: what is received is for nobody.
     discarding: bool,
+    /// How many intervals have passed in which a recv was outstanding and no byte moved.
+    quiet_intervals: u8,
     pub(crate) io: SocketIo,
 }
 
@@ -125,13 +129,13 @@ impl<W> Machine<W> {
             buffer: ReadBuffer::empty(),
             reason: None,
             recv: RecvState::Idle,
-            phase: Phase::Open,
+            phase: if accept_due { Phase::Arriving } else { Phase::Open },
             fin: Fin::NotWanted,
             close: Close::Background,
-            accept_due,
             internet,
             peer_fin: false,
             discarding: false,
+            quiet_intervals: 0,
             io: SocketIo { flags: 0 },
         }
     }
@@ -220,6 +224,9 @@ impl<W> Machine<W> {
     /// The kernel's recv has ended.
     pub(crate) fn recv_ended(&mut self, result: Result<ReadBuffer, Failure>) {
         assert!(matches!(self.recv, RecvState::Pending | RecvState::Cancelling), "a completion of no recv");
+        if result.is_ok() {
+            self.quiet_intervals = 0;
+        }
         self.recv = if self.is_ending() { RecvState::Idle } else { RecvState::Wanted };
         match result {
             // Even when the socket is ending: the bytes were received before the cancel took effect, and nothing is lost. (An
@@ -253,7 +260,11 @@ impl<W> Machine<W> {
 
     /// The kernel's send has ended. Returns how many sends are done by it.
     pub(crate) fn send_ended(&mut self, result: Result<usize, Failure>) -> u32 {
-        let finished = self.sends.complete(*result.as_ref().unwrap_or(&0));
+        let bytes = *result.as_ref().unwrap_or(&0);
+        if bytes != 0 {
+            self.quiet_intervals = 0;
+        }
+        let finished = self.sends.complete(bytes);
         if result == Err(Failure::Shortage) {
             self.sends.pause();
         }
@@ -268,6 +279,15 @@ impl<W> Machine<W> {
     /// There may be memory again, which the kernel has refused to a recv or a send. True if an operation waits for it.
     pub(crate) fn shortage_over(&mut self) -> bool {
         self.sends.resume() || self.wants_recv()
+    }
+
+    /// One more interval has passed; after more than `limit` without progress the socket has been idle too long.
+    pub(crate) fn interval_passed(&mut self, limit: u8) {
+        self.quiet_intervals = if self.awaits_input() { self.quiet_intervals + 1 } else { 0 };
+        let quiet = self.sends.interval_passed().max(self.quiet_intervals) > limit;
+        if quiet && self.phase == Phase::Open && !planted!(IdleForEver) {
+            self.end(Some(ErrorCode::TimedOut.into()), Close::Reset);
+        }
     }
 
     /// The linger limit is reached.
@@ -287,10 +307,8 @@ impl<W> Machine<W> {
     /// What to do next in the operating system, if anything. `in_transit`: a claim is on its way here. An answer counts
     /// as done, but for what [`recv_ended`](Machine::recv_ended) and [`send_ended`](Machine::send_ended) tell.
     pub(crate) fn next_step(&mut self, in_transit: bool) -> Option<Step> {
-        if self.accept_due {
-            return None;
-        }
         match self.phase {
+            Phase::Arriving => None,
             Phase::Open | Phase::Closing => self.next_open_step(in_transit),
             Phase::Ending | Phase::Ended => self.next_ending_step(in_transit),
         }
@@ -343,8 +361,8 @@ impl<W> Machine<W> {
 
     /// The next callback that is due, if any. The farewell is answered for ever once it is due.
     pub(crate) fn next_event(&mut self) -> Option<Event<W>> {
-        if self.accept_due {
-            self.accept_due = false;
+        if self.phase == Phase::Arriving {
+            self.phase = Phase::Open;
             return Some(Event::Accept);
         }
         if planted!(FarewellBeforeSends) && self.phase == Phase::Ended {
@@ -372,7 +390,7 @@ impl<W> Machine<W> {
     /// How many callbacks are due.
     pub(crate) fn events_due(&self) -> usize {
         let recv = matches!(self.recv, RecvState::Ready { .. });
-        let others = usize::from(self.accept_due) + usize::from(recv) + usize::from(self.phase == Phase::Ended);
+        let others = usize::from(recv) + usize::from(matches!(self.phase, Phase::Arriving | Phase::Ended));
         self.sends.done() as usize + others
     }
 
@@ -381,6 +399,20 @@ impl<W> Machine<W> {
     /// Whether the socket has begun to end (a graceful close has not).
     pub(crate) fn is_ending(&self) -> bool {
         matches!(self.phase, Phase::Ending | Phase::Ended)
+    }
+
+    /// Whether a graceful close has begun, whatever has become of it.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.discarding
+    }
+
+    /// Whether an operation is outstanding, which the peer's idleness may end.
+    pub(crate) fn awaits_peer(&self) -> bool {
+        self.phase == Phase::Open && (self.awaits_input() || !self.sends.is_flushed())
+    }
+
+    fn awaits_input(&self) -> bool {
+        matches!(self.recv, RecvState::Wanted | RecvState::Pending)
     }
 
     /// Whether an end of input may in truth be a reset that a send has been told of, and told nobody.

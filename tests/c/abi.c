@@ -10,17 +10,19 @@ static void structs( void )
 {
     if( sizeof( void * ) != 8 )
         return;
-    CHECK( sizeof( struct socket_iocp_options ) == 56 );
+    CHECK( sizeof( struct socket_iocp_options ) == 64 );
     AT( socket_iocp_options, size, 0 );
     AT( socket_iocp_options, threads, 8 );
     AT( socket_iocp_options, backend, 12 );
     AT( socket_iocp_options, linger_ms, 16 );
     AT( socket_iocp_options, max_queued_sends, 20 );
-    AT( socket_iocp_options, max_sockets, 24 );
-    AT( socket_iocp_options, max_taken_buffers, 32 );
-    AT( socket_iocp_options, listen_error_callback_function, 40 );
-    AT( socket_iocp_options, idle_reads, 48 );
-    AT( socket_iocp_options, skip_on_success, 52 );
+    AT( socket_iocp_options, max_queued_bytes, 24 );
+    AT( socket_iocp_options, idle_timeout_ms, 28 );
+    AT( socket_iocp_options, max_sockets, 32 );
+    AT( socket_iocp_options, max_taken_buffers, 40 );
+    AT( socket_iocp_options, listen_error_callback_function, 48 );
+    AT( socket_iocp_options, idle_reads, 56 );
+    AT( socket_iocp_options, skip_on_success, 60 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );

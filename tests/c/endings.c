@@ -67,6 +67,24 @@ static void close_gives_up( void )
     forget_events();
 }
 
+static void idleness_ends( void )
+{
+    struct socket_iocp_options options = default_options();
+    SOCKET ends[2];
+    void *hasty, *handle;
+    options.idle_timeout_ms = 20;
+    hasty = new_port_with( &options );
+    handle = add_pair( hasty, ends, NULL );
+    CHECK_OK( socket_iocp_issue_recv( hasty, handle ) );
+    CHECK_OK( socket_iocp_issue_async_send( hasty, handle, much, sizeof much, (void *)1 ) );
+    CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_TIMED_OUT );
+    CHECK( await( SENT, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
+    CHECK( logged( RECEIVED ) == 0 );
+    delete_port( hasty );
+    close_socket( ends[1] );
+    forget_events();
+}
+
 static void abort_resets( void )
 {
     SOCKET ends[2];
@@ -232,6 +250,7 @@ int main( void )
     close_delivers();
     recv_ends_with_its_socket();
     close_gives_up();
+    idleness_ends();
     abort_resets();
     abort_reports_every_send();
     abort_overrides_close();

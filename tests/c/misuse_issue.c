@@ -91,6 +91,25 @@ static void queue_full( void )
     forget_events();
 }
 
+static void too_many_bytes( void )
+{
+    struct socket_iocp_options options = default_options();
+    SOCKET ends[2];
+    void *port, *handle;
+    options.max_queued_bytes = sizeof much + 1;
+    port = new_port_with( &options );
+    handle = add_pair( port, ends, NULL );
+    CHECK_OK( socket_iocp_issue_async_send( port, handle, much, sizeof much, NULL ) );
+    CHECK_CODE( QUEUE_FULL, socket_iocp_issue_async_send( port, handle, much, 2, NULL ) );
+    CHECK_OK( socket_iocp_issue_async_send( port, handle, much, 1, NULL ) );
+    CHECK_CODE( QUEUE_FULL, socket_iocp_issue_async_send( port, handle, much, 1, NULL ) );
+    CHECK_OK( socket_iocp_issue_sync_send( port, handle, much, 1, NULL ) );
+    delete_port( port );
+    CHECK( logged( SENT ) == 3 && logged( ENDED ) == 1 );
+    close_socket( ends[1] );
+    forget_events();
+}
+
 static void after_the_end_began( void *port )
 {
     SOCKET ends[2];
@@ -120,6 +139,7 @@ int main( void )
     after_the_end_began( port );
     delete_port( port );
     queue_full();
+    too_many_bytes();
     CHECK( open_sockets() == sockets );
     return 0;
 }

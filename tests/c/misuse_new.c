@@ -65,6 +65,9 @@ static void options( void )
     CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
     wrong.linger_ms = UINT32_MAX;
     CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
+    wrong = default_options();
+    wrong.idle_timeout_ms = 7 * 24 * 60 * 60 * 1000 + 1;
+    CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
 }
 
 /* A struct of a later header is understood as far as it says nothing new. */

@@ -1,7 +1,7 @@
 //! The model of the contract: what a connected socket has been asked for, and what it may say.
 
 use crate::bytes::Stream;
-use crate::program::Call;
+use crate::program::{Call, Setup};
 use socket_iocp::{Error, ErrorCode, SocketHandle};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,6 +36,24 @@ pub(crate) struct Circumstances {
     pub(crate) closed_behind: bool,
     /// The port has been asked to go.
     pub(crate) deleted: bool,
+    /// The port's idle time-out.
+    pub(crate) idle: Option<Duration>,
+    /// The network's clock.
+    pub(crate) now: Duration,
+}
+
+/// What may be queued on one socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    sends: usize,
+    bytes: usize,
+}
+
+impl Limits {
+    pub(crate) fn of(setup: &Setup) -> Limits {
+        let limit = |given: u32| if given == 0 { usize::MAX } else { given as usize };
+        Limits { sends: limit(setup.max_queued_sends), bytes: limit(setup.max_queued_bytes) }
+    }
 }
 
 /// A connected socket of the port.
@@ -59,6 +77,12 @@ pub(crate) struct Socket {
     /// Bytes reported as sent.
     pub(crate) sent: u64,
     send_failed: bool,
+    /// Since when the recv has been outstanding, or a byte has moved.
+    recv_since: Duration,
+    /// Since when sends have been outstanding, or one has been reported.
+    send_since: Duration,
+    /// The idle time-out had passed before the last callbacks: what beat the cancels that followed is reported all the same.
+    idled: bool,
     pub(crate) received: u64,
     pub(crate) reason: Option<Result<(), Error>>,
 }
@@ -86,6 +110,9 @@ impl Socket {
             issued: 0,
             sent: 0,
             send_failed: false,
+            recv_since: Duration::ZERO,
+            send_since: Duration::MAX,
+            idled: false,
             received: 0,
             reason: None,
         }
@@ -125,7 +152,7 @@ impl Socket {
     }
 
     /// The answer that a call must have; `Closed` may come in its place where something may have failed.
-    fn expected(&self, call: Call, queue_limit: usize) -> Result<(), ErrorCode> {
+    fn expected(&self, call: Call, limits: Limits) -> Result<(), ErrorCode> {
         if self.ended {
             return Err(ErrorCode::Closed);
         }
@@ -134,7 +161,11 @@ impl Socket {
             (Some(_), _) => return Err(ErrorCode::Closed),
             (None, _) => {}
         }
-        let asyncs = self.sends.iter().filter(|send| !send.sync).count();
+        let queued = || self.sends.iter().filter(|send| !send.sync);
+        let is_full = |len: u16| {
+            let bytes: usize = queued().map(|send| send.len).sum();
+            queued().count() >= limits.sends || bytes + usize::from(len) > limits.bytes
+        };
         match call {
             Call::Recv if self.recv_outstanding => Err(ErrorCode::Busy),
             Call::Recv if self.eof => Err(ErrorCode::Eof),
@@ -142,7 +173,7 @@ impl Socket {
                 Err(ErrorCode::Shutdown)
             }
             Call::SyncSend(_) if self.sends.iter().any(|send| send.sync) => Err(ErrorCode::Busy),
-            Call::Send(_) | Call::SendWithoutMemory(_) if asyncs >= queue_limit => Err(ErrorCode::QueueFull),
+            Call::Send(len) | Call::SendWithoutMemory(len) if is_full(len) => Err(ErrorCode::QueueFull),
             _ => Ok(()),
         }
     }
@@ -151,13 +182,14 @@ impl Socket {
     pub(crate) fn called(
         &mut self,
         call: Call,
-        queue_limit: usize,
+        limits: Limits,
         around: Circumstances,
         answer: Result<(), ErrorCode>,
     ) -> Result<(), Broken> {
-        let expected = self.expected(call, queue_limit);
+        let expected = self.expected(call, limits);
         let short = matches!(call, Call::SendWithoutMemory(_)) && answer == Err(ErrorCode::NoMemory);
-        let ended = around.may_fail || around.closed_behind || around.deleted || self.found_closed;
+        let asked = around.deleted || self.found_closed;
+        let ended = around.may_fail || around.closed_behind || around.idle.is_some() || asked;
         match (expected, answer) {
             (_, Err(ErrorCode::NoMemory)) if short => return Ok(()),
             (Err(expected), Err(answer)) if expected == answer => return Ok(()),
@@ -173,15 +205,19 @@ impl Socket {
             // An engine that has ended the socket by itself still takes an abort until the farewell, or no more.
             _ => return Err(format!("{call:?} was answered {answer:?} where {expected:?} was expected: {self:?}")),
         }
-        self.accepted(call);
+        self.accepted(call, around.now);
         Ok(())
     }
 
-    fn accepted(&mut self, call: Call) {
+    fn accepted(&mut self, call: Call, now: Duration) {
         match call {
-            Call::Recv => self.recv_outstanding = true,
-            Call::Send(len) | Call::SendWithoutMemory(len) => self.queue(len, false),
-            Call::SyncSend(len) => self.queue(len, true),
+            Call::Recv => {
+                self.recv_outstanding = true;
+                self.recv_since = now;
+                self.idled = false;
+            }
+            Call::Send(len) | Call::SendWithoutMemory(len) => self.queue(len, false, now),
+            Call::SyncSend(len) => self.queue(len, true, now),
             Call::Shutdown => self.shutdown = true,
             Call::Close => self.ending = Some(Ending::Close),
             Call::Abort => self.ending = Some(Ending::Abort { closing: self.ending == Some(Ending::Close) }),
@@ -189,7 +225,11 @@ impl Socket {
         }
     }
 
-    fn queue(&mut self, len: u16, sync: bool) {
+    fn queue(&mut self, len: u16, sync: bool, now: Duration) {
+        if self.sends.is_empty() {
+            self.send_since = now;
+        }
+        self.idled = false;
         self.sends.push_back(Send { write: self.next_write, len: len.into(), sync });
         self.next_write += 1;
         self.issued += u64::from(len);
@@ -203,8 +243,11 @@ impl Socket {
         result: &Result<Vec<u8>, Error>,
         buffer_size: usize,
         from_peer: (u64, bool),
+        around: Circumstances,
     ) -> Result<(), Broken> {
         let (written, fin) = from_peer;
+        self.idled |= self.was_idle(around);
+        self.recv_since = around.now;
         if self.ended || !self.recv_outstanding {
             return Err(format!("a recv callback without a recv: {self:?}"));
         }
@@ -247,10 +290,14 @@ impl Socket {
             return Err(format!("send {write} of {len} bytes reported where {send:?} was due: {self:?}"));
         }
         self.sent += bytes as u64;
+        self.idled |= self.was_idle(around);
         match result {
             Ok(()) if bytes != len => return Err(format!("{bytes} of {len} bytes, and success: {self:?}")),
             Ok(()) if self.send_failed && len != 0 => return Err(format!("a success after a failure: {self:?}")),
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                self.send_since = if self.sends.is_empty() { Duration::MAX } else { around.now };
+                return Ok(());
+            }
             Err(_) if bytes > len => return Err(format!("{bytes} of {len} bytes: {self:?}")),
             Err(_) => {}
         }
@@ -258,7 +305,7 @@ impl Socket {
         let code = result.map_err(|error| error.code()).err();
         let asked = self.ending.is_some() || around.deleted;
         let explained = match code {
-            Some(ErrorCode::Cancelled) => asked || around.may_fail || around.closed_behind,
+            Some(ErrorCode::Cancelled) => asked || around.may_fail || around.closed_behind || self.was_idle(around),
             Some(_) => first && (around.may_fail || around.closed_behind),
             None => true,
         };
@@ -286,6 +333,7 @@ impl Socket {
             (Some(Ending::Close | Ending::Abort { closing: true }), Ok(()) | Err(ErrorCode::TimedOut)) => true,
             (Some(Ending::Abort { .. }), Err(ErrorCode::Cancelled)) => true,
             (Some(Ending::Remove), Ok(())) => true,
+            (None, Err(ErrorCode::TimedOut)) if self.was_idle(around) => true,
             (_, Err(ErrorCode::Cancelled)) => around.deleted,
             (_, Ok(())) => false,
             (_, Err(code)) => failed(code),
@@ -297,8 +345,15 @@ impl Socket {
         Ok(())
     }
 
+    /// Whether the idle time-out may have ended it by now.
+    fn was_idle(&self, around: Circumstances) -> bool {
+        let recv = self.recv_outstanding.then_some(self.recv_since);
+        let since = recv.into_iter().chain([self.send_since]).min().unwrap_or(Duration::MAX);
+        self.idled || around.idle.is_some_and(|idle| around.now.saturating_sub(since) >= idle)
+    }
+
     /// Nothing moves any more: is there something that should have?
-    pub(crate) fn check_at_rest(&self, from_peer: (u64, bool), peer_reads: bool) -> Result<(), Broken> {
+    pub(crate) fn check_at_rest(&self, from_peer: (u64, bool), peer_reads: bool, may_idle: bool) -> Result<(), Broken> {
         let (written, fin) = from_peer;
         if self.ended {
             return Ok(());
@@ -308,6 +363,9 @@ impl Socket {
         }
         if peer_reads && !self.sends.is_empty() {
             return Err(format!("sends are not reported though the client reads: {self:?}"));
+        }
+        if may_idle && (self.recv_outstanding || !self.sends.is_empty()) {
+            return Err(format!("no farewell though it has been idle: {self:?}"));
         }
         if self.ending.is_some() || self.found_closed {
             return Err(format!("no farewell though the end has begun: {self:?}"));

@@ -99,6 +99,10 @@ pub struct Setup {
     pub max_sockets: usize,
     /// The limit of queued sends; 0 for none.
     pub max_queued_sends: u32,
+    /// The limit of queued bytes; 0 for none.
+    pub max_queued_bytes: u32,
+    /// The idle time-out in milliseconds; 0 for none.
+    pub idle_timeout_ms: u32,
 }
 
 /// A program.
@@ -123,6 +127,8 @@ impl Program {
             read_buffer_size: *random.choice(&[1, 7, 64, 256, 1024]).unwrap_or(&64),
             max_sockets: if random.u8(..) < 32 { random.usize(1..=6) } else { 0 },
             max_queued_sends: if random.u8(..) < 48 { random.u32(1..=5) } else { 0 },
+            max_queued_bytes: if random.u8(..) < 32 { random.u32(1..=5000) } else { 0 },
+            idle_timeout_ms: if random.u8(..) < 40 { random.u32(1..=5000) } else { 0 },
         };
         // Some programs have neither faults nor resets: in those nothing may be lost at all.
         let faulty = random.bool();
@@ -132,8 +138,9 @@ impl Program {
             let next = op(&mut random, faulty);
             ops.push(next);
             // A number closed behind the library's back matters most when it comes back while its socket ends.
-            if let (Op::CloseBehind(at), true) = (next, random.bool()) {
-                let ending = *random.choice(&[Call::Remove, Call::Close, Call::Abort]).unwrap_or(&Call::Remove);
+            if let Op::CloseBehind(at) = next {
+                let endings = [Call::Remove, Call::Remove, Call::Close, Call::Abort];
+                let ending = *random.choice(&endings).unwrap_or(&Call::Remove);
                 ops.extend([Op::Call(at, ending), Op::Add]);
             }
         }

@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// The time without any callback after which nothing is expected to move any more: more than a linger.
 const QUIET: Duration = Duration::from_secs(8);
+/// The same where idle sockets end: more than the longest time-out and a quarter, and more than the rounds in which three
+/// workers have looked nine times.
+const IDLE_QUIET: Duration = Duration::from_secs(20);
 /// Rounds after which a program that still moves is taken for one that never ends.
 const MAX_ROUNDS: u32 = 200_000;
 /// The time that passes in a round in which nothing happens.
@@ -82,6 +85,12 @@ impl Stage {
         }
         if setup.max_queued_sends != 0 {
             options = options.max_queued_sends(setup.max_queued_sends);
+        }
+        if setup.max_queued_bytes != 0 {
+            options = options.max_queued_bytes(setup.max_queued_bytes);
+        }
+        if setup.idle_timeout_ms != 0 {
+            options = options.idle_timeout(Duration::from_millis(setup.idle_timeout_ms.into()));
         }
         let port = Port::new(Tortured(world.clone()), options).map_err(|error| format!("no port: {error}"))?;
         let handle = PortHandle::clone(&port);
@@ -287,6 +296,7 @@ impl Stage {
     }
 
     fn rest(&self) {
+        let quiet = if self.world.enter().setup.idle_timeout_ms == 0 { QUIET } else { IDLE_QUIET };
         let mut moved_at = self.network.now();
         for _ in 0..MAX_ROUNDS {
             let before = self.world.enter().callbacks;
@@ -302,7 +312,7 @@ impl Stage {
             if moved {
                 moved_at = self.network.now();
             }
-            if self.network.now() > moved_at + QUIET || self.is_broken() {
+            if self.network.now() > moved_at + quiet || self.is_broken() {
                 return;
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::bytes::Stream;
 use crate::handler::{ListenerToken, SocketToken, Tortured, WriteToken};
-use crate::model::{Broken, Circumstances, Ending, Socket};
+use crate::model::{Broken, Circumstances, Ending, Limits, Socket};
 use crate::program::{self, Call, Setup};
 use crate::refusal;
 use fastrand::Rng;
@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// Read buffers that the program keeps back at most.
 const KEPT_BUFFERS: usize = 4;
@@ -131,7 +132,11 @@ impl State {
     fn around(&self, place: usize) -> Circumstances {
         let (client, closed_behind) = self.of_sockets[place];
         let may_fail = self.faulty || self.clients[client].disturbed;
-        Circumstances { may_fail, closed_behind, deleted: self.deleted }
+        let idle = match self.setup.idle_timeout_ms {
+            0 => None,
+            timeout_ms => Some(Duration::from_millis(timeout_ms.into())),
+        };
+        Circumstances { may_fail, closed_behind, deleted: self.deleted, idle, now: self.network.now() }
     }
 
     pub(crate) fn client_of(&self, place: usize) -> usize {
@@ -245,14 +250,11 @@ impl State {
             Call::Abort => whole(port.abort(handle)),
             Call::Remove => whole(port.remove(handle)),
         };
-        let limit = match self.setup.max_queued_sends {
-            0 => usize::MAX,
-            limit => limit as usize,
-        };
+        let limits = Limits::of(&self.setup);
         let checked = match answer {
             Err((_, false)) => Err("a refused send did not give its buffer back whole".into()),
-            Err((error, true)) => self.sockets[place].called(call, limit, around, Err(error.code())),
-            Ok(()) => self.sockets[place].called(call, limit, around, Ok(())),
+            Err((error, true)) => self.sockets[place].called(call, limits, around, Err(error.code())),
+            Ok(()) => self.sockets[place].called(call, limits, around, Ok(())),
         };
         checked.unwrap_or_else(|broken| self.note(broken));
     }
@@ -307,7 +309,8 @@ impl State {
 
     pub(crate) fn received(&mut self, place: usize, result: &Result<Vec<u8>, Error>) -> Result<(), Broken> {
         let (size, from_client) = (self.setup.read_buffer_size, self.client_sent(place));
-        self.sockets[place].received(result, size, from_client)
+        let around = self.around(place);
+        self.sockets[place].received(result, size, from_client, around)
     }
 
     pub(crate) fn sent(&mut self, place: usize, sent: &Sent<WriteToken>, buffer: &[u8]) -> Result<(), Broken> {
@@ -429,7 +432,8 @@ impl State {
             Some(place) => {
                 let around = self.around(place);
                 let socket = &self.sockets[place];
-                refused || disturbed || self.faulty || around.closed_behind || self.deleted || socket.ending().is_some()
+                let asked = self.deleted || socket.ending().is_some();
+                refused || disturbed || self.faulty || around.closed_behind || around.idle.is_some() || asked
             }
         };
         if !explained {
@@ -468,7 +472,8 @@ impl State {
             if self.of_sockets[place].1 {
                 continue;
             }
-            if let Err(broken) = self.sockets[place].check_at_rest((client.written, client.fin), reads) {
+            let may_idle = self.setup.idle_timeout_ms != 0;
+            if let Err(broken) = self.sockets[place].check_at_rest((client.written, client.fin), reads, may_idle) {
                 self.note(format!("at rest: {broken}"));
             }
         }

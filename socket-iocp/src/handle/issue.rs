@@ -6,8 +6,16 @@ use super::node::{NO_NODE, NodeRef};
 use super::slot::{Slot, SlotHead};
 use super::word::{Claimer, Control};
 use crate::handler::Handler;
+use crate::planted::planted;
 use crate::{Error, SendBuffer};
 use std::ptr::NonNull;
+
+/// What a port lets be outstanding on one socket; the greatest number is no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct QueueLimits {
+    pub(crate) sends: u32,
+    pub(crate) bytes: u32,
+}
 
 /// A send that was not accepted, with what was given to it.
 pub(crate) type Refused<W> = (Error, SendBuffer, W);
@@ -53,18 +61,19 @@ impl<H: Handler> Slot<H> {
         generation: u32,
         buffer: SendBuffer,
         write: H::Write,
-        limit: u32,
+        limits: QueueLimits,
         to: Option<&Mailbox>,
     ) -> Result<Option<NodeRef<H::Write>>, Refused<H::Write>> {
+        let len = buffer.as_slice().len();
         let node =
             NodeRef::allocate(self.index(), buffer, write).map_err(|(buffer, write)| (NO_NODE, buffer, write))?;
         let claimer = if to.is_some() { Claimer::Foreign } else { Claimer::Local };
         // A local claim only looks: a socket that takes no sends says so, even where the queue is full as well.
         let counted = self.head.word.claim_async_send(generation, Claimer::Local);
-        let counted = counted.and_then(|()| self.count_send(generation, limit));
+        let counted = counted.and_then(|()| self.count_send(generation, len, limits));
         if let Err(error) = counted.and_then(|()| self.head.word.claim_async_send(generation, claimer)) {
             if counted.is_ok() {
-                self.uncount_send(generation, limit);
+                self.uncount_send(generation, len, limits);
             }
             let send = node.finish();
             return Err((error, send.buffer, send.write));
@@ -95,15 +104,27 @@ impl<H: Handler> Slot<H> {
         Ok(None)
     }
 
-    /// Counts one more outstanding send, if the port limits them.
-    fn count_send(&self, generation: u32, limit: u32) -> Result<(), Error> {
-        if limit == u32::MAX { Ok(()) } else { self.head.tally.add(generation, limit) }
+    /// Counts one more outstanding send of so many bytes, as far as the port limits them.
+    fn count_send(&self, generation: u32, len: usize, limits: QueueLimits) -> Result<(), Error> {
+        if limits.sends != u32::MAX {
+            self.head.sends.add(generation, 1, limits.sends)?;
+        }
+        if limits.bytes != u32::MAX
+            && let Err(error) = self.head.bytes.add(generation, len, limits.bytes)
+        {
+            self.uncount_send(generation, 0, QueueLimits { bytes: u32::MAX, ..limits });
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// An async send has been reported, or was not accepted after all.
-    pub(crate) fn uncount_send(&self, generation: u32, limit: u32) {
-        if limit != u32::MAX {
-            self.head.tally.subtract(generation);
+    pub(crate) fn uncount_send(&self, generation: u32, len: usize, limits: QueueLimits) {
+        if limits.sends != u32::MAX {
+            self.head.sends.subtract(generation, 1);
+        }
+        if limits.bytes != u32::MAX && !planted!(BytesForgotten) {
+            self.head.bytes.subtract(generation, len);
         }
     }
 }

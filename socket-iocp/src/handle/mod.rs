@@ -17,7 +17,7 @@ mod word;
 
 pub(crate) use current::{PortNumber, is_inside};
 pub(crate) use inbox::Message;
-pub(crate) use issue::Refused;
+pub(crate) use issue::{QueueLimits, Refused};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use node::{NodeList, NodeRef};
 pub(crate) use slot::{Slot, Slots, find_live, identity_kept, resolve};

@@ -43,7 +43,10 @@ pub(crate) struct SlotHead {
     /// The message of the socket's recv, and of its arrival before that.
     pub(crate) recv_link: Link,
     pub(crate) control_link: Link,
-    pub(super) tally: Tally,
+    /// Async sends outstanding, if the port limits them.
+    pub(super) sends: Tally,
+    /// Their bytes, likewise.
+    pub(super) bytes: Tally,
 }
 
 /// One socket's place.
@@ -169,7 +172,8 @@ impl<H: Handler> Slot<H> {
                 owner: AtomicU32::new(0),
                 recv_link: Link::new(Kind::Recv, index),
                 control_link: Link::new(Kind::Control, index),
-                tally: Tally::free(NONE),
+                sends: Tally::free(NONE),
+                bytes: Tally::free(NONE),
             },
             sync_send: SendNode::embedded(index),
             memory: SocketMemory::new(),
@@ -261,7 +265,7 @@ impl<H: Handler> Slots<H> {
             self.grow(&mut inner)?;
         }
         let slot = self.at(inner.first_free);
-        inner.first_free = slot.head.tally.next_free();
+        inner.first_free = slot.head.sends.next_free();
         inner.live += 1;
         Ok(NewSlot { slots: self, slot })
     }
@@ -315,7 +319,7 @@ impl<H: Handler> Slots<H> {
 /// Puts a slot on the free list, unless its generations are used up: then it stays vacant for ever.
 fn free<H: Handler>(inner: &mut Inner, slot: &'static Slot<H>) {
     if slot.head.word.generation() < MAX_GENERATION {
-        slot.head.tally.set_next_free(inner.first_free);
+        slot.head.sends.set_next_free(inner.first_free);
         inner.first_free = slot.index();
     }
 }
@@ -346,7 +350,9 @@ impl<H: Handler> NewSlot<'_, H> {
         // word says that it lives.
         unsafe { *slot.local.get() = local };
         slot.head.owner.store(self.slots.token, Ordering::Relaxed);
-        slot.head.tally.start(slot.head.word.generation() + 1);
+        let generation = slot.head.word.generation() + 1;
+        slot.head.sends.start(generation);
+        slot.head.bytes.start(generation);
         slot.head.identity.store(identity, Ordering::Relaxed);
         slot.head.word.bring_to_life(claimer);
         std::mem::forget(self);
@@ -407,6 +413,6 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_slot_is_small() {
-        assert_eq!(size_of::<Slot<Pointers>>(), if cfg!(windows) { 376 } else { 288 });
+        assert_eq!(size_of::<Slot<Pointers>>(), if cfg!(windows) { 384 } else { 296 });
     }
 }

@@ -1,4 +1,4 @@
-//! A slot's count of outstanding sends; while the slot is free, its place in the list of free slots.
+//! A slot's counts of what is queued, sends and bytes; while the slot is free, its place in the list of free slots.
 
 use crate::{Error, ErrorCode};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,10 +30,12 @@ impl Tally {
         self.0.store(pack(generation, 0), Ordering::Relaxed);
     }
 
-    /// One more, up to the limit. Errors: `QueueFull`, `Closed` (another generation).
-    pub(super) fn add(&self, generation: u32, limit: u32) -> Result<(), Error> {
+    /// So many more, up to the limit. Errors: `QueueFull`, `Closed` (another generation).
+    pub(super) fn add(&self, generation: u32, amount: usize, limit: u32) -> Result<(), Error> {
         let more = |tally: u64| {
-            ((tally >> 32) as u32 == generation && (tally as u32) < limit).then_some(tally.wrapping_add(1))
+            let sum = (tally as u32 as usize).checked_add(amount)?;
+            let fits = (tally >> 32) as u32 == generation && sum <= limit as usize;
+            fits.then(|| pack(generation, sum as u32))
         };
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map(drop).map_err(|tally| {
             let full = (tally >> 32) as u32 == generation;
@@ -41,8 +43,12 @@ impl Tally {
         })
     }
 
-    pub(super) fn subtract(&self, generation: u32) {
-        let less = |tally: u64| ((tally >> 32) as u32 == generation && tally as u32 != 0).then(|| tally - 1);
+    /// Takes back what [`add`](Tally::add) was given.
+    pub(super) fn subtract(&self, generation: u32, amount: usize) {
+        let less = |tally: u64| {
+            let rest = (tally as u32).checked_sub(u32::try_from(amount).ok()?)?;
+            ((tally >> 32) as u32 == generation).then(|| pack(generation, rest))
+        };
         // Another generation: the socket that was counted is gone, and its count with it.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
@@ -57,19 +63,24 @@ mod tests {
         let tally = Tally::free(9);
         assert_eq!(tally.next_free(), 9);
         tally.start(3);
-        assert_eq!(tally.add(3, 1), Ok(()));
-        assert_eq!(tally.add(3, 1), Err(ErrorCode::QueueFull.into()));
-        tally.subtract(3);
-        assert_eq!(tally.add(3, 1), Ok(()));
+        assert_eq!(tally.add(3, 2, 3), Ok(()));
+        assert_eq!(tally.add(3, 2, 3), Err(ErrorCode::QueueFull.into()));
+        assert_eq!(tally.add(3, usize::MAX, 3), Err(ErrorCode::QueueFull.into()));
+        assert_eq!(tally.add(3, 1, 3), Ok(()));
+        tally.subtract(3, 2);
+        assert_eq!(tally.add(3, 2, 3), Ok(()));
     }
 
     #[test]
     fn another_generation_changes_nothing() {
         let tally = Tally::free(9);
-        assert_eq!(tally.add(1, 5), Err(ErrorCode::Closed.into()));
+        assert_eq!(tally.add(1, 1, 5), Err(ErrorCode::Closed.into()));
         tally.start(2);
-        tally.subtract(1);
-        tally.subtract(2);
-        assert_eq!(tally.add(2, 1), Ok(()));
+        assert_eq!(tally.add(2, 1, 1), Ok(()));
+        tally.subtract(1, 1);
+        assert_eq!(tally.add(2, 1, 1), Err(ErrorCode::QueueFull.into()));
+        tally.start(3);
+        tally.subtract(2, 1);
+        assert_eq!(tally.add(3, 1, 1), Ok(()));
     }
 }

@@ -170,6 +170,8 @@ pub(crate) enum Completion {
 pub(crate) struct Config {
     /// The caller drives the port, from changing threads.
     pub(crate) driven: bool,
+    /// A send that goes on reports what it has done so far, as the idle time-out wants it.
+    pub(crate) show_progress: bool,
     /// See `Options::idle_reads`.
     pub(crate) idle_reads: bool,
     /// See `Options::skip_on_success`.
@@ -185,6 +187,7 @@ impl Config {
         let _ = net;
         Config {
             driven: options.threads == Some(0),
+            show_progress: options.idle_timeout.is_some(),
             idle_reads: options.idle_reads,
             skip_on_success: options.skip_on_success,
             #[cfg(feature = "sim")]

@@ -77,7 +77,8 @@ impl<H: Handler> Worker<H> {
         if sync {
             slot.head.word.sync_send_reported();
         } else {
-            slot.uncount_send(slot.head.word.generation(), self.shared().options.max_queued_sends);
+            let limits = self.shared().options.queue_limits();
+            slot.uncount_send(slot.head.word.generation(), send.buffer.as_slice().len(), limits);
         }
         self.counters().sends.add(u64::from(send.result.is_ok()));
         self.counters().sent_bytes.add(send.sent as u64);

@@ -15,7 +15,7 @@ impl<H: Handler> Worker<H> {
         let raw = local.info.raw;
         let entry = Entry::Socket(slot.handle());
         let (mut reason, close) = local.machine.borrow().ending();
-        self.lingering.remove(slot.index(), |index| &self.local_at(index).linger);
+        self.forget_timeouts(slot);
         slot.head.word.recv_reported(false);
 
         let mut socket = None;

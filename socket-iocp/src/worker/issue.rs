@@ -36,8 +36,8 @@ impl<H: Handler> Worker<H> {
         write: H::Write,
     ) -> Result<(), Refused<H::Write>> {
         self.let_others_first();
-        let limit = self.shared().options.max_queued_sends;
-        if let Some(node) = slot.issue_async_send(generation, buffer, write, limit, None)? {
+        let limits = self.shared().options.queue_limits();
+        if let Some(node) = slot.issue_async_send(generation, buffer, write, limits, None)? {
             self.local(slot).machine.borrow_mut().issue_send(node);
         }
         self.mark_dirty(slot.index());

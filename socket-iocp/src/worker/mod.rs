@@ -14,6 +14,7 @@ mod deliver;
 mod ending;
 mod issue;
 mod operate;
+mod timers;
 
 pub(crate) use accept::{Unplaced, identity_of, tell_foreign_close};
 pub(crate) use deliver::guarded;
@@ -23,7 +24,7 @@ use crate::buffer::BufferPool;
 use crate::handle::{Message, Slot, Slots, Token};
 use crate::handler::Handler;
 use crate::listener::{Accepting, Listener};
-use crate::lists::{LingerList, LingerPlace, List, Place};
+use crate::lists::{List, Place, TimeoutPlace};
 use crate::planted::planted;
 use crate::port::PortHandle;
 use crate::shared::Shared;
@@ -34,6 +35,7 @@ use crate::{Error, RawSocket};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
+use timers::Timeouts;
 
 /// Rounds of callbacks and submissions before the operating system is asked again, while operations complete at once.
 const MAX_ROUNDS: usize = 16;
@@ -68,7 +70,7 @@ pub(crate) struct Local<H: Handler> {
     gone: Cell<bool>,
     ready: Place,
     dirty: Place,
-    linger: LingerPlace,
+    timeout: TimeoutPlace,
 }
 
 impl<H: Handler> Local<H> {
@@ -84,7 +86,7 @@ impl<H: Handler> Local<H> {
             gone: Cell::new(false),
             ready: Place::new(),
             dirty: Place::new(),
-            linger: LingerPlace::new(),
+            timeout: TimeoutPlace::new(),
         }
     }
 
@@ -104,7 +106,7 @@ pub(crate) struct Worker<H: Handler> {
     pool: RefCell<BufferPool>,
     ready: List,
     dirty: List,
-    lingering: LingerList,
+    timeouts: Timeouts,
     accepting: RefCell<Vec<Accepting<H>>>,
     next_listener_key: Cell<u32>,
     /// What the port's count of freed descriptors was when paused listeners last went on.
@@ -137,7 +139,7 @@ impl<H: Handler> Worker<H> {
         backend: Backend,
         pool: BufferPool,
     ) -> Worker<H> {
-        let lingering = LingerList::new(port.shared().options.linger);
+        let timeouts = Timeouts::new(&port.shared().options);
         Worker {
             token,
             index,
@@ -146,7 +148,7 @@ impl<H: Handler> Worker<H> {
             pool: RefCell::new(pool),
             ready: List::new(),
             dirty: List::new(),
-            lingering,
+            timeouts,
             accepting: RefCell::new(Vec::new()),
             next_listener_key: Cell::new(0),
             descriptors_freed: Cell::new(0),
@@ -282,38 +284,6 @@ impl<H: Handler> Worker<H> {
     /// What others may have written that the worker has not looked at.
     fn has_news(&self) -> bool {
         self.mailbox().has_listener_news() || self.shared().is_closing() && !self.winding_up.get()
-    }
-
-    fn next_timer_in(&self) -> Option<Duration> {
-        let pause = self.accepting.borrow().iter().filter_map(Accepting::paused_until).min();
-        let at = [pause, self.retry_at.get()].into_iter().flatten().min();
-        if at.is_none() && self.lingering.is_empty() {
-            return None;
-        }
-        let now = self.now();
-        let linger = self.lingering.next_in(now, |index| &self.local_at(index).linger);
-        [linger, at.map(|at| at.saturating_sub(now))].into_iter().flatten().min()
-    }
-
-    /// Looks at the timers that have run out.
-    fn expire(&self) {
-        let place = |index| &self.local_at(index).linger;
-        while !self.lingering.is_empty()
-            && let Some(index) = self.lingering.pop_expired(self.now(), place)
-        {
-            self.local_at(index).machine.borrow_mut().linger_ended();
-            self.seal(self.slots().at(index));
-            self.mark_dirty(index);
-        }
-        if self.retry_at.get().is_some_and(|at| at <= self.now()) {
-            self.retry_at.set(None);
-            for index in self.slots().live_indices() {
-                if self.local_at(index).machine.borrow_mut().shortage_over() {
-                    self.mark_dirty(index);
-                }
-            }
-        }
-        self.resume_paused();
     }
 
     /// Takes what other threads have issued into the state machines.

@@ -46,6 +46,7 @@ impl<H: Handler> Worker<H> {
             }
         }
         self.seal(slot);
+        self.watch(slot);
         if local.machine.borrow().has_event() {
             self.mark_ready(slot.index());
         }
@@ -198,6 +199,7 @@ impl<H: Handler> Worker<H> {
     pub(super) fn obey(&self, slot: &'static Slot<H>) {
         let requests = slot.head.word.requests();
         let local = self.local(slot);
+        let mut lingers = false;
         {
             let mut machine = local.machine.borrow_mut();
             // A close reads what comes and throws it away: not from a stranger.
@@ -208,12 +210,15 @@ impl<H: Handler> Worker<H> {
                 machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
             } else if requests.remove {
                 machine.end(None, Close::HandBack);
-            } else if requests.close && machine.close() && !planted!(LingerWithoutEnd) {
-                self.lingering.push(slot.index(), self.now(), |index| &self.local_at(index).linger);
+            } else if requests.close {
+                lingers = machine.close();
             }
             if requests.shutdown {
                 machine.shutdown_send();
             }
+        }
+        if lingers {
+            self.begin_linger(slot);
         }
         self.seal(slot);
         self.mark_dirty(slot.index());

@@ -28,6 +28,7 @@ mod everything_pending;
 mod failures;
 mod half_close;
 mod idle_sockets_are_not_watched;
+mod idle_timeout;
 mod linger;
 mod listener_comes_back;
 mod listener_farewell;

@@ -1,6 +1,8 @@
 //! Absurd options are errors of their own, and the extremes that are allowed serve.
 
-use socket_iocp::{ErrorCode, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_THREADS, Options, Port, PortHandle};
+use socket_iocp::{
+    ErrorCode, MAX_IDLE_TIMEOUT, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_THREADS, Options, Port, PortHandle,
+};
 use socket_iocp_testkit::{BOUND, Lab, Probe, on_every_backend};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,6 +42,10 @@ fn a_linger_out_of_range(lab: &Lab) {
 fn limits_of_zero(lab: &Lab) {
     assert_eq!(refused(lab.options().max_sockets(0)), ErrorCode::InvalidArgument);
     assert_eq!(refused(lab.options().max_queued_sends(0)), ErrorCode::InvalidArgument);
+    assert_eq!(refused(lab.options().max_queued_bytes(0)), ErrorCode::InvalidArgument);
+    for idle in [Duration::ZERO, Duration::from_micros(999), MAX_IDLE_TIMEOUT + Duration::from_nanos(1)] {
+        assert_eq!(refused(lab.options().idle_timeout(idle)), ErrorCode::InvalidArgument);
+    }
 }
 
 fn serves(lab: &Lab, options: Options) {
@@ -56,13 +62,13 @@ fn serves(lab: &Lab, options: Options) {
 fn the_largest_values_serve(lab: &Lab) {
     let options = lab.options_with(MAX_READ_BUFFER_SIZE);
     let options = options.threads(1).linger(MAX_LINGER).max_sockets(usize::MAX).max_queued_sends(u32::MAX);
-    serves(lab, options);
+    serves(lab, options.max_queued_bytes(u32::MAX).idle_timeout(MAX_IDLE_TIMEOUT));
 }
 
 fn the_smallest_values_serve(lab: &Lab) {
     let options = lab.options_with(1);
     let options = options.threads(1).linger(Duration::from_secs(1)).max_sockets(1).max_queued_sends(1);
-    serves(lab, options);
+    serves(lab, options.max_queued_bytes(1));
 }
 
 fn the_limit_of_sockets_counts_those_that_live(lab: &Lab) {

@@ -9,6 +9,8 @@ on_every_backend!(
     async_sends_are_without_limit_meanwhile,
     a_full_queue_refuses_and_goes_on,
     the_queue_limit_counts_async_sends_of_one_socket,
+    the_limit_of_bytes_counts_whole_sends_until_their_callbacks,
+    both_limits_hold_together,
     a_rejected_send_gives_everything_back,
     a_sync_send_in_its_own_callback_is_not_busy,
 );
@@ -95,6 +97,47 @@ fn the_queue_limit_counts_async_sends_of_one_socket(lab: &Lab) {
         let (socket, mut client) = added(lab, &port);
         port.send(socket, b"y", 4).expect("a queue of its own");
         assert_eq!(client.read_exact(1).expect("the byte"), b"y");
+    }
+}
+
+fn the_limit_of_bytes_counts_whole_sends_until_their_callbacks(lab: &Lab) {
+    let limit = LARGE_BYTES as u32 + 3;
+    let port = Port::new(Probe::silent(), lab.options().max_queued_bytes(limit)).expect("a port");
+    let (socket, mut client) = added(lab, &port);
+    assert_eq!(code(port.send(socket, vec![7; LARGE_BYTES + 4], 0)), Err(ErrorCode::QueueFull));
+    port.send(socket, vec![7; LARGE_BYTES], 1).expect("the first");
+    port.send(socket, b"xy", 2).expect("up to the limit");
+    assert_eq!(code(port.send(socket, b"no", 3)), Err(ErrorCode::QueueFull));
+    port.send(socket, b"z", 4).expect("just the limit");
+    port.send(socket, b"", 5).expect("no bytes");
+    assert_eq!(code(port.send(socket, b"n", 6)), Err(ErrorCode::QueueFull));
+    // Only async sends are queued in any number.
+    port.sync_send(socket, b"sync", 7).expect("a sync send counts for nothing");
+    assert_eq!(client.read_exact(LARGE_BYTES + 7).expect("the bytes")[LARGE_BYTES..], *b"xyzsync");
+    assert_eq!(wait_for_sends(&port, 5), [1, 2, 4, 5, 7]);
+    port.send(socket, vec![8; LARGE_BYTES + 3], 8).expect("all the room again");
+    assert_eq!(client.read_exact(LARGE_BYTES + 3).expect("the bytes")[0], 8);
+    assert_eq!(wait_for_sends(&port, 6), [1, 2, 4, 5, 7, 8]);
+}
+
+fn both_limits_hold_together(lab: &Lab) {
+    let options = lab.options().max_queued_sends(2).max_queued_bytes(LARGE_BYTES as u32 + 1);
+    let port = Port::new(Probe::silent(), options).expect("a port");
+    let (socket, mut client) = added(lab, &port);
+    port.send(socket, vec![7; LARGE_BYTES], 1).expect("the first");
+    // What the limit of bytes refuses leaves no trace in the count of sends.
+    for _ in 0..3 {
+        assert_eq!(code(port.send(socket, b"no", 2)), Err(ErrorCode::QueueFull));
+    }
+    port.send(socket, b"x", 3).expect("the second");
+    assert_eq!(code(port.send(socket, b"", 4)), Err(ErrorCode::QueueFull));
+    assert_eq!(client.read_exact(LARGE_BYTES + 1).expect("the bytes")[LARGE_BYTES], b'x');
+    assert_eq!(wait_for_sends(&port, 2), [1, 3]);
+    // Nor the other way round.
+    for write in 5..20 {
+        port.send(socket, vec![8; LARGE_BYTES / 2], write).expect("room again");
+        assert_eq!(client.read_exact(LARGE_BYTES / 2).expect("the bytes")[0], 8);
+        wait_for_sends(&port, write as usize - 2);
     }
 }
 

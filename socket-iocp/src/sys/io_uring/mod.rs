@@ -68,6 +68,7 @@ pub(crate) struct Backend {
     cancels: Cancels,
     deadline: Deadline,
     driven: bool,
+    send_flags: i32,
 }
 
 /// What the kernel writes to while operations are under way.
@@ -108,6 +109,7 @@ impl Backend {
             cancels: Cancels::new(config.driven),
             deadline: Deadline::new(),
             driven: config.driven,
+            send_flags: libc::MSG_NOSIGNAL | if config.show_progress { 0 } else { libc::MSG_WAITALL },
         };
         // SAFETY: `memory` lives until the kernel is done with it: `end.rs` sees to that, on every way out of here.
         unsafe { backend.memory.buffers.register(&backend.ring.submitter())? };
@@ -151,7 +153,7 @@ impl Backend {
     }
 
     /// One send of all the slices. The kernel waits for room until every byte is taken (`MSG_WAITALL`), as long as
-    /// nothing interrupts it.
+    /// nothing interrupts it; or only until one is, where progress is to be seen.
     pub(crate) fn send<'q>(
         &mut self,
         _io: &mut SocketIo,
@@ -159,7 +161,6 @@ impl Backend {
         socket: RawSocket,
         slices: impl Iterator<Item = &'q [u8]>,
     ) -> Submitted<usize> {
-        const FLAGS: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
         // Both before the arena is written: a submission clears it.
         if let Err(error) = self.make_room().and_then(|()| self.make_message_room()) {
             return Submitted::Done(Err(failure_of(error)));
@@ -171,8 +172,8 @@ impl Backend {
         }
         let entry = match self.messages.describe(slices) {
             Message::Nothing => return Submitted::Done(Ok(0)),
-            Message::One { data, len } => opcode::Send::new(Fd(socket), data, len).flags(FLAGS).build(),
-            Message::Many(header) => opcode::SendMsg::new(Fd(socket), header).flags(FLAGS as u32).build(),
+            Message::One { data, len } => opcode::Send::new(Fd(socket), data, len).flags(self.send_flags).build(),
+            Message::Many(header) => opcode::SendMsg::new(Fd(socket), header).flags(self.send_flags as u32).build(),
         };
         // SAFETY: the state machine keeps the bytes until the completion; the header and its vectors stay in the arena
         // until the submission, when the kernel has copied them.

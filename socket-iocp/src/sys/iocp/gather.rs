@@ -6,10 +6,6 @@ use std::mem::MaybeUninit;
 use std::slice;
 use windows_sys::Win32::Networking::WinSock::WSABUF;
 
-/// The most bytes in one send. The system may lock their pages until the peer has acknowledged them: this bounds what one
-/// socket locks.
-const MAX_SEND_BYTES: usize = 4 << 20;
-
 pub(super) struct Gather<'q> {
     buffers: [MaybeUninit<WSABUF>; MAX_GATHER],
     count: usize,
@@ -17,11 +13,11 @@ pub(super) struct Gather<'q> {
 }
 
 impl<'q> Gather<'q> {
-    /// Takes as many slices as one send may have, and of the last of them as many bytes.
-    pub(super) fn new(slices: impl Iterator<Item = &'q [u8]>) -> Gather<'q> {
+    /// Takes as many slices as one send may have, and so many bytes.
+    pub(super) fn new(slices: impl Iterator<Item = &'q [u8]>, max_bytes: usize) -> Gather<'q> {
         let mut gather =
             Gather { buffers: [const { MaybeUninit::uninit() }; MAX_GATHER], count: 0, borrows: PhantomData };
-        let mut room = MAX_SEND_BYTES;
+        let mut room = max_bytes;
         for (place, slice) in gather.buffers.iter_mut().zip(slices) {
             let len = slice.len().min(room);
             // The kernel only reads what a send's buffer names.

@@ -60,6 +60,8 @@ pub(crate) struct Backend {
     listeners: Vec<Listener>,
     accepts: Accepts,
     idle_reads: bool,
+    /// The most bytes of one send.
+    max_send_bytes: usize,
 }
 
 // SAFETY: the pointers in the entries are addresses of OVERLAPPEDs, which are no thread's.
@@ -73,6 +75,12 @@ impl fmt::Debug for Backend {
             .finish_non_exhaustive()
     }
 }
+
+/// The most bytes in one send. The system may lock their pages until the peer has acknowledged them: this bounds what one
+/// socket locks.
+const MAX_SEND_BYTES: usize = 4 << 20;
+/// The same where progress is to be seen: a send is reported when all of it has gone.
+const PROGRESS_BYTES: usize = 64 << 10;
 
 /// What a call that starts an operation came to.
 enum Started {
@@ -97,6 +105,7 @@ impl Backend {
             listeners: Vec::new(),
             accepts: Accepts::default(),
             idle_reads: config.idle_reads,
+            max_send_bytes: if config.show_progress { PROGRESS_BYTES } else { MAX_SEND_BYTES },
         })
     }
 
@@ -161,7 +170,7 @@ impl Backend {
         socket: RawSocket,
         slices: impl Iterator<Item = &'q [u8]>,
     ) -> Submitted<usize> {
-        let gather = Gather::new(slices);
+        let gather = Gather::new(slices, self.max_send_bytes);
         let buffers = gather.buffers();
         if buffers.is_empty() {
             return Submitted::Done(Ok(0));
