@@ -45,7 +45,7 @@ pub fn command(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let stop = signals::stop_flag()?;
     let server = start_server(args)?;
     let (endpoint, sockets) = load::connect_all(&[server.endpoint().clone()], connections, TIMEOUT)?;
-    let summary = load::run(&args.plan(), endpoint.to_string(), sockets, &stop, Progress::new(false))?;
+    let summary = load::run(&args.plan(), endpoint.to_string(), sockets, &stop, Progress::new("messages", false))?;
     report::print(&text(&server, &endpoint, &summary))?;
     Ok(load::exit_code(&summary))
 }

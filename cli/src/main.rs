@@ -1,4 +1,4 @@
-//! `socket-iocp`, the tool: a demonstration, servers, a load generator, and a look at the machine.
+//! `socket-iocp`, the tool: a demonstration, servers, a load generator, a look at the machine, and torture.
 //!
 //! Exit codes: 0 all went well; 1 it ran and something went wrong; 2 it could not start (one line on standard error
 //! says why); 130 a second Ctrl-C ended it.
@@ -19,6 +19,7 @@ mod report;
 mod serve;
 mod signals;
 mod system;
+mod torture;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -48,6 +49,7 @@ enum Command {
     Load(load::LoadArgs),
     Probe(probe::ProbeArgs),
     Bench(bench::BenchArgs),
+    Torture(torture::TortureArgs),
     #[cfg(not(windows))]
     #[command(name = socket_iocp_bench::CHILD_COMMAND, hide = true)]
     BenchChild(bench::BenchChildArgs),
@@ -70,6 +72,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Load(args) => load::command(&args),
         Command::Probe(args) => probe::command(&args),
         Command::Bench(args) => bench::command(&args),
+        Command::Torture(args) => torture::command(&args),
         #[cfg(not(windows))]
         Command::BenchChild(args) => bench::child(&args),
     }
@@ -136,6 +139,10 @@ mod tests {
             "bench --rounds 7 -d 0.2 -c 50 -s 1 --backend readiness --idle 0 --json",
             #[cfg(windows)]
             "bench --rounds 7 -c 50 -s 1 --json",
+            "torture",
+            "torture --seed 1 --operations 1000000 --threads 2 --json",
+            "torture --seed 18446744073709551615 --programs 1",
+            "torture --program found.json",
         ] {
             assert!(parse_text(line).is_ok(), "{line}: {:?}", parse_text(line).err());
         }
@@ -164,6 +171,16 @@ mod tests {
             ("bench --size 4097", "--size"),
             #[cfg(not(windows))]
             ("bench-child", "<TASK>"),
+            #[cfg(feature = "torture")]
+            ("torture --seed -1", "-1"),
+            #[cfg(feature = "torture")]
+            ("torture --operations 0", "--operations"),
+            #[cfg(feature = "torture")]
+            ("torture --operations 5 --programs 5", "--programs"),
+            #[cfg(feature = "torture")]
+            ("torture --threads 0", "--threads"),
+            #[cfg(feature = "torture")]
+            ("torture --program found.json --seed 5", "--seed"),
         ] {
             let failure = parse_text(line).expect_err(line);
             let text = failure.to_string();

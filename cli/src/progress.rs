@@ -10,44 +10,53 @@ const BAR_STEPS: u64 = 1000;
 pub const TICK: Duration = Duration::from_millis(100);
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
-/// Where the progress goes.
+/// The progress of a run that does many things of one kind.
 #[derive(Debug)]
-pub enum Progress {
+pub struct Progress {
+    place: Place,
+    /// What it does, in the plural.
+    things: &'static str,
+}
+
+/// Where it goes.
+#[derive(Debug)]
+enum Place {
     Bar(ProgressBar),
     Lines { next: Duration },
-    Quiet,
+    Nowhere,
 }
 
 impl Progress {
     /// A bar if stderr is a terminal, else plain lines; nothing at all if `quiet`.
-    pub fn new(quiet: bool) -> Progress {
-        if quiet {
-            Progress::Quiet
+    pub fn new(things: &'static str, quiet: bool) -> Progress {
+        let place = if quiet {
+            Place::Nowhere
         } else if io::stderr().is_terminal() {
-            Progress::Bar(bar())
+            Place::Bar(bar())
         } else {
-            Progress::Lines { next: LINE_EVERY }
-        }
+            Place::Lines { next: LINE_EVERY }
+        };
+        Progress { place, things }
     }
 
-    /// Shows that `done` (0 to 1) of the run is over, with `messages` so far.
-    pub fn show(&mut self, done: f64, elapsed: Duration, messages: u64) {
-        match self {
-            Progress::Bar(bar) => {
+    /// Shows that `done` (0 to 1) of the run is over, with `count` things so far.
+    pub fn show(&mut self, done: f64, elapsed: Duration, count: u64) {
+        match &mut self.place {
+            Place::Bar(bar) => {
                 bar.set_position((done.clamp(0.0, 1.0) * BAR_STEPS as f64) as u64);
-                bar.set_message(line(elapsed, messages));
+                bar.set_message(line(elapsed, count, self.things));
             }
-            Progress::Lines { next } if elapsed >= *next => {
-                report::warn(&line(elapsed, messages));
+            Place::Lines { next } if elapsed >= *next => {
+                report::warn(&line(elapsed, count, self.things));
                 *next = next_line(elapsed);
             }
-            Progress::Lines { .. } | Progress::Quiet => {}
+            Place::Lines { .. } | Place::Nowhere => {}
         }
     }
 
     /// Takes the bar away, so that the results stand alone.
     pub fn finish(self) {
-        if let Progress::Bar(bar) = self {
+        if let Place::Bar(bar) = self.place {
             bar.finish_and_clear();
         }
     }
@@ -67,10 +76,10 @@ fn next_line(elapsed: Duration) -> Duration {
     Duration::from_secs(elapsed.as_secs()) + LINE_EVERY
 }
 
-fn line(elapsed: Duration, messages: u64) -> String {
+fn line(elapsed: Duration, count: u64, things: &str) -> String {
     let seconds = elapsed.as_secs_f64();
-    let rate = if seconds > 0.0 { messages as f64 / seconds } else { 0.0 };
-    format!("{seconds:.1} s, {} messages, {} messages/s", report::thousands(messages), report::rate_text(rate))
+    let rate = if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+    format!("{seconds:.1} s, {} {things}, {} {things}/s", report::thousands(count), report::rate_text(rate))
 }
 
 #[cfg(test)]
@@ -79,8 +88,8 @@ mod tests {
 
     #[test]
     fn a_line_tells_time_count_and_rate() {
-        assert_eq!(line(Duration::from_secs(2), 300_000), "2.0 s, 300,000 messages, 150,000 messages/s");
-        assert_eq!(line(Duration::ZERO, 0), "0.0 s, 0 messages, 0.00 messages/s");
+        assert_eq!(line(Duration::from_secs(2), 300_000, "messages"), "2.0 s, 300,000 messages, 150,000 messages/s");
+        assert_eq!(line(Duration::ZERO, 0, "operations"), "0.0 s, 0 operations, 0.00 operations/s");
     }
 
     #[test]

@@ -12,13 +12,14 @@ mod campaign;
 mod faults;
 mod handler;
 mod model;
+mod panics;
 mod program;
 mod refusal;
 mod run;
 mod shrink;
 mod world;
 
-pub use campaign::{Campaign, Failure, Report};
+pub use campaign::{Amount, Campaign, Failure, Report};
 pub use program::{Call, Faulty, Op, Program, Setup};
 pub use refusal::Allocator;
 pub use run::{Outcome, run};

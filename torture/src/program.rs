@@ -4,9 +4,10 @@
 //! program is a program too, which is what makes cutting down possible.
 
 use fastrand::Rng;
+use serde::{Deserialize, Serialize};
 
 /// One thing done to the port, its sockets, or the network around it.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Op {
     /// A client connects to a listener.
     Connect(u8),
@@ -53,7 +54,7 @@ pub enum Op {
 }
 
 /// A call on a connected socket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Call {
     /// A recv.
     Recv,
@@ -74,7 +75,7 @@ pub enum Call {
 }
 
 /// Where a fault goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Faulty {
     /// The next recv that ends.
     Recv,
@@ -87,7 +88,7 @@ pub enum Faulty {
 }
 
 /// How the port and the network are made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Setup {
     /// Seeds the network's chances and the reactions of the callbacks.
     pub seed: u64,
@@ -106,7 +107,7 @@ pub struct Setup {
 }
 
 /// A program.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Program {
     /// What it starts with.
     pub setup: Setup,

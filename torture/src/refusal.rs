@@ -16,8 +16,18 @@ pub struct Allocator;
 pub(crate) fn refuse<R>(body: impl FnOnce() -> R) -> R {
     REFUSING.set(true);
     let result = body();
-    REFUSING.set(false);
+    end();
     result
+}
+
+/// From here on this thread is given memory: also where a panic has left [`refuse`].
+pub(crate) fn end() {
+    REFUSING.set(false);
+}
+
+#[cfg(test)]
+pub(crate) fn is_on() -> bool {
+    REFUSING.get()
 }
 
 // SAFETY: every call that is not refused is passed on to the system's allocator as it is; a refusal is a null pointer.

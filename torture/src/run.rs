@@ -2,12 +2,12 @@
 
 use crate::handler::Tortured;
 use crate::model::{Broken, LINGER};
+use crate::panics;
 use crate::program::{Faulty, Op, Program, Setup};
 use crate::world::{Listening, World};
 use fastrand::Rng;
 use socket_iocp::sim::{Behaviour, Network, Operation};
 use socket_iocp::{ErrorCode, Options, Port, PortHandle};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,20 +43,16 @@ pub fn run(program: &Program) -> Outcome {
         Err(broken) => return Outcome { operations: 0, callbacks: 0, broken: Some(broken) },
     };
     let mut stage = Some(stage);
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
+    let panic = panics::caught(|| {
         if let Some(stage) = &mut stage {
             stage.play(&program.ops);
         }
         stage = None;
-    }));
-    let panic = panicked.err().map(|payload| {
-        let text = payload.downcast_ref::<String>().cloned();
-        text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_string())).unwrap_or_default()
     });
     // What a panic has left behind must not be touched again.
     std::mem::forget(stage);
     match panic {
-        Some(panic) => Outcome { operations: 0, callbacks: 0, broken: Some(format!("a panic: {panic}")) },
+        Some(panic) => Outcome { operations: 0, callbacks: 0, broken: Some(panic) },
         None => {
             let broken = world.broken();
             let state = world.enter();

@@ -3,7 +3,8 @@
 #![cfg(all(feature = "sim", socket_iocp_planted))]
 
 use socket_iocp::{Bug, plant};
-use socket_iocp_torture::{Campaign, Program, run};
+use socket_iocp_torture::{Amount, Campaign, Program, run};
+use std::ops::ControlFlow;
 
 /// Operations in which each must be found.
 const OPERATIONS: u64 = 3_000_000;
@@ -14,11 +15,11 @@ static ALLOCATOR: socket_iocp_torture::Allocator = socket_iocp_torture::Allocato
 // One test: a planted bug is the whole process's.
 #[test]
 fn every_planted_bug_is_found() {
-    std::panic::set_hook(Box::new(|_| {}));
     let mut missed = Vec::new();
     for bug in Bug::ALL {
         plant(Some(*bug));
-        let report = Campaign { seed: 0, operations: OPERATIONS, threads: 1 }.run(|_| {});
+        let campaign = Campaign { seed: 0, amount: Amount::Operations(OPERATIONS), threads: 1 };
+        let report = campaign.run(|_| ControlFlow::Continue(()));
         let Some(failure) = report.failure else {
             missed.push(*bug);
             continue;

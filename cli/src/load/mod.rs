@@ -130,7 +130,7 @@ pub fn command(args: &LoadArgs) -> Result<ExitCode, Failure> {
     let endpoints = args.address.resolve()?;
     let stop = signals::stop_flag()?;
     let (endpoint, sockets) = connect_all(&endpoints, connections, args.timeout)?;
-    let summary = run(&args.plan(), endpoint.to_string(), sockets, &stop, Progress::new(args.quiet))?;
+    let summary = run(&args.plan(), endpoint.to_string(), sockets, &stop, Progress::new("messages", args.quiet))?;
     if args.json {
         report::print_json(&summary)?;
     } else {
