@@ -11,20 +11,22 @@ use socket_iocp::{ErrorCode, Options, Port, PortHandle};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The time without any callback after which nothing is expected to move any more: more than a linger.
-const QUIET: Duration = Duration::from_secs(8);
-/// The same where idle sockets end: more than the longest time-out and a quarter, and more than the rounds in which three
-/// workers have looked nine times.
-const IDLE_QUIET: Duration = Duration::from_secs(20);
+/// The time without any callback after which nothing is expected to move any more: more than a linger and the rounds in which
+/// three workers meet its end, cancel, and see what came of that.
+const QUIET: Duration = Duration::from_secs(12);
+/// The same where idle sockets end: more than the rounds in which three workers have looked nine times.
+const IDLE_QUIET: Duration = Duration::from_secs(24);
 /// Rounds after which a program that still moves is taken for one that never ends.
 const MAX_ROUNDS: u32 = 200_000;
+/// Turns that each worker has in a round before time passes, so that what is pending for some steps ends.
+const TURNS: usize = 10;
 /// The time that passes in a round in which nothing happens.
 const ROUND: Duration = Duration::from_millis(500);
 
 /// What a run came to.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Operations done: calls, clients' actions, turns of workers.
+    /// Operations done: calls, clients' actions, turns of workers, but for the turns that let it come to rest.
     pub operations: u64,
     /// Callbacks checked.
     pub callbacks: u64,
@@ -266,10 +268,13 @@ impl Stage {
     }
 
     fn step(&self, worker: usize, timeout: Duration) {
-        if self.port.is_none() {
-            return;
+        if self.port.is_some() {
+            self.world.enter().operations += 1;
+            self.turn(worker, timeout);
         }
-        self.world.enter().operations += 1;
+    }
+
+    fn turn(&self, worker: usize, timeout: Duration) {
         // An error says that this worker is over, in a port that a callback has deleted.
         let _ = self.handle.step(worker % self.workers, Some(timeout));
     }
@@ -303,7 +308,10 @@ impl Stage {
                     moved = true;
                 }
             }
-            (0..self.workers).for_each(|worker| self.step(worker, ROUND));
+            for worker in 0..self.workers {
+                (0..TURNS).for_each(|_| self.turn(worker, Duration::ZERO));
+                self.turn(worker, ROUND);
+            }
             moved |= self.world.enter().callbacks != before;
             if moved {
                 moved_at = self.network.now();
