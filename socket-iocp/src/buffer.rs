@@ -247,7 +247,12 @@ impl BufferPool {
         ReadBuffer { block: Some(block.0), len: len as u32 }
     }
 
-    fn collect(&mut self) {
+    /// Takes in what has come back; what is too much goes to the allocator. Each turn of a worker does it: a pool that never
+    /// runs out would else keep whatever a peer once made it give out.
+    pub(crate) fn collect(&mut self) {
+        if self.shared.returned.load(Ordering::Relaxed).is_null() {
+            return;
+        }
         let mut head = self.shared.returned.swap(ptr::null_mut(), Ordering::Acquire);
         while let Some(block) = NonNull::new(head) {
             // SAFETY: the stack was taken whole, so its blocks are the pool's.

@@ -137,7 +137,7 @@ fn start<H: Handler>(shared: &Arc<Shared<H>>, made: Vec<Made>) -> Result<(), Err
             shared.keep_driven(Box::new(worker));
             continue;
         }
-        match process::spawn_worker(format!("iocp-{index}"), move || worker.run_thread()) {
+        match process::spawn_worker(format_args!("iocp-{index}"), move || worker.run_thread()) {
             Ok(thread) => shared.keep_thread(thread),
             Err(error) => {
                 shared.delete();

@@ -1,5 +1,5 @@
-//! Bugs planted on purpose, to show that the torture finds what it looks for. They are there only in a build with
-//! `--cfg socket_iocp_planted`, one at a time; in every other build [`planted!`] is `false`.
+//! Bugs planted on purpose, to show that the torture and the models of threads find what they look for. They are there
+//! only in a build with `--cfg socket_iocp_planted`, one at a time; in every other build [`planted!`] is `false`.
 
 /// Whether this bug is planted.
 macro_rules! planted {
@@ -22,21 +22,28 @@ mod bugs {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     macro_rules! bugs {
-        ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        (
+            of one thread: $($(#[doc = $doc:literal])+ $name:ident,)+
+            of several: $($(#[doc = $several_doc:literal])+ $several:ident,)+
+        ) => {
             /// A bug that can be planted.
             #[derive(Clone, Copy, PartialEq, Eq, Debug)]
             pub enum Bug {
                 $($(#[doc = $doc])+ $name,)+
+                $($(#[doc = $several_doc])+ $several,)+
             }
 
             impl Bug {
-                /// Every one.
+                /// Every one that shows where one thread runs at a time, as in the torture.
                 pub const ALL: &'static [Bug] = &[$(Bug::$name),+];
+                /// Those that show only where several do, as in the models of `handle/models.rs`.
+                pub const OF_SEVERAL_THREADS: &'static [Bug] = &[$(Bug::$several),+];
             }
         };
     }
 
     bugs! {
+        of one thread:
         /// The part of a send that has gone is sent again.
         PartIsSentAgain,
         /// FIN goes before what is queued.
@@ -75,6 +82,18 @@ mod bugs {
         RemovalLies,
         /// A connection taken while the port is deleted is not closed.
         TakenAndLeaked,
+
+        of several:
+        /// A push does not publish what it pushes.
+        PushNotReleased,
+        /// Who writes something for the worker looks at once whether it sleeps.
+        WakersFenceForgotten,
+        /// A worker that goes to sleep looks around at once.
+        SleepersFenceForgotten,
+        /// News of listeners are a plain store.
+        NewsOverwritten,
+        /// A farewell does not wait for messages on their way.
+        TransitForgotten,
     }
 
     static PLANTED: AtomicUsize = AtomicUsize::new(usize::MAX);

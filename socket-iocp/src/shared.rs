@@ -8,6 +8,7 @@ use crate::options::Options;
 use crate::planted::planted;
 use crate::statistics::{Counters, Statistics};
 use crate::sys::net::Net;
+use crate::sys::process::{self, Thread};
 use crate::worker::{Turn, Unplaced, Worker, guarded};
 use crate::{BackendKind, Error, ErrorCode};
 use std::collections::VecDeque;
@@ -16,7 +17,6 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What others need of a worker.
@@ -62,7 +62,7 @@ pub(crate) struct Shared<H: Handler> {
     waits_for_descriptor: AtomicBool,
     /// How often listeners that waited for a descriptor were told of one.
     descriptors_freed: AtomicUsize,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<Thread>>,
     /// The workers of a port that its caller drives, one but for tests; `None` for each that is over.
     driven: Mutex<Vec<Option<Box<Worker<H>>>>>,
 }
@@ -290,7 +290,7 @@ impl<H: Handler> Shared<H> {
         }
     }
 
-    pub(crate) fn keep_thread(&self, thread: JoinHandle<()>) {
+    pub(crate) fn keep_thread(&self, thread: Thread) {
         lock(&self.threads).push(thread);
     }
 
@@ -309,10 +309,7 @@ impl<H: Handler> Shared<H> {
             // The threads go on by themselves; each holds the port until it ends.
             return;
         }
-        for thread in threads {
-            // A worker never panics but for a failed assertion, which has been printed.
-            let _ = thread.join();
-        }
+        threads.into_iter().for_each(Thread::join);
     }
 
     fn delete_driven(self: &Arc<Self>) {
@@ -325,7 +322,7 @@ impl<H: Handler> Shared<H> {
         }
         let port = self.clone();
         let finish = move || port.drive_to_the_end();
-        if crate::sys::process::spawn_worker("iocp-delete".into(), finish).is_err() {
+        if process::spawn_worker(format_args!("iocp-delete"), finish).is_err() {
             // No thread for it: then here, within the callback of the other port.
             self.drive_to_the_end();
         }

@@ -1,7 +1,7 @@
 //! Links: what an inbox is made of.
 
+use super::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 
 /// What a link is embedded in, and so what the message is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

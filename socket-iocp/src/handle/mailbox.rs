@@ -1,25 +1,38 @@
 //! How other threads reach a worker, whatever its handler's type.
 
 use super::SocketHandle;
+use super::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::inbox::Inbox;
 use super::link::Link;
+use crate::planted::planted;
 use crate::sys::{Key, SocketIo, Waker};
 use crate::{Error, RawSocket};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What ends a worker's wait.
+pub(crate) trait Wake {
+    /// Ends the wait that the worker is in, or else its next one.
+    fn wake(&self);
+}
+
+impl Wake for Waker {
+    fn wake(&self) {
+        Waker::wake(self);
+    }
+}
 
 /// A worker's inbox, its standing flags, and the way to wake it.
 #[derive(Debug)]
-pub(crate) struct Mailbox {
+pub(crate) struct Mailbox<W = Waker> {
     pub(crate) inbox: Inbox,
-    waker: Waker,
+    waker: W,
     /// The port's list of listeners has changed, or one of them may go on.
     listeners_changed: AtomicBool,
     wakeups: AtomicU64,
 }
 
-impl Mailbox {
-    pub(crate) fn new(waker: Waker) -> Mailbox {
+impl<W: Wake> Mailbox<W> {
+    pub(crate) fn new(waker: W) -> Mailbox<W> {
         Mailbox { inbox: Inbox::new(), waker, listeners_changed: AtomicBool::new(false), wakeups: AtomicU64::new(0) }
     }
 
@@ -36,7 +49,13 @@ impl Mailbox {
 
     /// Tells the worker to look at the port's listeners.
     pub(crate) fn listeners_changed(&self) {
-        self.listeners_changed.store(true, Ordering::Release);
+        // An exchange, so that who takes the news has what everybody wrote who told of them: a store in the place of
+        // another's would hide what that one wrote.
+        if planted!(NewsOverwritten) {
+            self.listeners_changed.store(true, Ordering::Release);
+        } else {
+            self.listeners_changed.swap(true, Ordering::Release);
+        }
         self.look();
     }
 
@@ -56,6 +75,18 @@ impl Mailbox {
         self.has_listener_news() && self.listeners_changed.swap(false, Ordering::Acquire)
     }
 
+    fn wake(&self) {
+        self.wakeups.fetch_add(1, Ordering::Relaxed);
+        self.waker.wake();
+    }
+
+    /// Wake-ups so far.
+    pub(crate) fn wakeups(&self) -> u64 {
+        self.wakeups.load(Ordering::Relaxed)
+    }
+}
+
+impl Mailbox {
     /// Ties a socket to the worker's backend, as [`Waker::associate`] does.
     pub(crate) fn associate(&self, socket: RawSocket, handle: SocketHandle) -> Result<SocketIo, Error> {
         self.waker.associate(socket, Key { index: handle.index(), generation: handle.generation() })
@@ -69,15 +100,5 @@ impl Mailbox {
     /// Unties it again, as [`Waker::dissociate`] does.
     pub(crate) fn dissociate(&self, socket: RawSocket) {
         self.waker.dissociate(socket);
-    }
-
-    fn wake(&self) {
-        self.wakeups.fetch_add(1, Ordering::Relaxed);
-        self.waker.wake();
-    }
-
-    /// Wake-ups so far.
-    pub(crate) fn wakeups(&self) -> u64 {
-        self.wakeups.load(Ordering::Relaxed)
     }
 }

@@ -3,11 +3,14 @@
 //! This is where the engine shares memory between threads: slots and their generations, the claims, the nodes of sends,
 //! the inboxes. The state machines above contain no `unsafe`.
 
+mod atomic;
 mod current;
 mod inbox;
 mod issue;
 mod link;
 mod mailbox;
+#[cfg(all(test, loom))]
+mod models;
 mod node;
 mod slot;
 mod table;

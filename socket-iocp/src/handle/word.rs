@@ -4,9 +4,9 @@
 //! one completion" hold: it is granted only while the socket lives, and a slot is not used again before every claim
 //! that was granted has reached the worker and been reported.
 
+use super::atomic::{AtomicU64, Ordering};
 use crate::planted::planted;
 use crate::{Error, ErrorCode};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const RECV: u64 = 1 << 32;
 const SYNC_SEND: u64 = 1 << 33;
@@ -213,7 +213,8 @@ impl Word {
     /// Begins the farewell, unless a message is on its way: then the farewell follows its arrival. From here on nothing
     /// is granted, so nothing can set out any more.
     pub(crate) fn begin_farewell(&self) -> bool {
-        let begin = |word| (word / TRANSIT == 0).then_some(word | ENDED | FAREWELL);
+        let arrived = |word| word / TRANSIT == 0 || planted!(TransitForgotten);
+        let begin = |word| arrived(word).then_some(word | ENDED | FAREWELL);
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin).is_ok()
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 mod error;
 pub(crate) mod process;
+mod thread;
 
 pub(crate) use error::{portable_code, sort_accept_error};
 /// The codes of errors by their names.

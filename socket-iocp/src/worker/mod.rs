@@ -272,7 +272,10 @@ impl<H: Handler> Worker<H> {
         }
         self.counters().waits.add(1);
         // An error here is a refusal of memory or a signal: the completions that are there can be taken all the same.
-        let _ = self.backend.borrow_mut().wait(timeout, &mut self.pool.borrow_mut());
+        let mut pool = self.pool.borrow_mut();
+        pool.collect();
+        let _ = self.backend.borrow_mut().wait(timeout, &mut pool);
+        drop(pool);
         inbox.awake();
         self.reap();
     }

@@ -7,7 +7,7 @@ use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, Submitter, cqueue, squeue};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::thread::{self, ThreadId};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Completions copied out of the queue at once, so that its head moves once a batch.
@@ -32,7 +32,17 @@ struct RingUpdate {
 #[derive(Clone, Copy, Debug)]
 struct Registered {
     index: u32,
-    thread: ThreadId,
+    thread: u64,
+}
+
+/// A number of the calling thread that no other ever has. (The standard library's needs memory on a thread that is not its
+/// own, and cannot be refused it.)
+fn this_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static NUMBER: u64 = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
 }
 
 /// What a system call came to, if the ring is sound.
@@ -72,7 +82,7 @@ impl Ring {
         // descriptor up, and all else is the same.
         let mut update = RingUpdate { offset: u32::MAX, reserved: 0, data: self.uring.as_raw_fd() as u64 };
         if self.update_registered(REGISTER_RING_FDS, &mut update) {
-            self.registered = Some(Registered { index: update.offset, thread: thread::current().id() });
+            self.registered = Some(Registered { index: update.offset, thread: this_thread() });
         }
         Ok(())
     }
@@ -81,7 +91,7 @@ impl Ring {
     /// name a stranger's ring: there it is only forgotten.
     pub(super) fn unregister(&mut self) {
         let Some(registered) = self.registered.take() else { return };
-        if registered.thread == thread::current().id() {
+        if registered.thread == this_thread() {
             let mut update = RingUpdate { offset: registered.index, reserved: 0, data: 0 };
             self.update_registered(UNREGISTER_RING_FDS, &mut update);
         }

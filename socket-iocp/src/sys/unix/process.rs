@@ -1,10 +1,10 @@
 //! What a library in somebody else's process has to mind: forks and signals.
 
+pub(crate) use super::thread::Thread;
 use crate::{Error, ErrorCode};
-use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::{fmt, io};
 
 static FORKED: AtomicBool = AtomicBool::new(false);
 
@@ -28,14 +28,14 @@ pub fn is_forked_child() -> bool {
 
 /// Starts a worker thread with every signal blocked: signals are for the program's own threads. The mask is set before
 /// the thread exists, so that there is no moment at which it could be chosen for one.
-pub(crate) fn spawn_worker(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(crate) fn spawn_worker(name: fmt::Arguments<'_>, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
     // SAFETY: both sets are initialised by the calls before they are read; see pthread_sigmask(3).
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let spawned = Builder::new().name(name).spawn(body);
+        let spawned = Thread::spawn(name, body);
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
         spawned
     }

@@ -2,10 +2,10 @@
 //! threads get no signals.
 
 use crate::Error;
-use std::io;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 use std::thread::{Builder, JoinHandle};
+use std::{fmt, io};
 use windows_sys::Win32::Networking::WinSock;
 
 /// What has to be done before the first port: starts Winsock, once. It is never cleaned up: sockets may outlive every
@@ -27,7 +27,19 @@ pub const fn is_forked_child() -> bool {
     false
 }
 
+/// A worker thread.
+#[derive(Debug)]
+pub(crate) struct Thread(JoinHandle<()>);
+
+impl Thread {
+    /// Waits for its end.
+    pub(crate) fn join(self) {
+        // A worker never panics but for a failed assertion, which has been printed.
+        let _ = self.0.join();
+    }
+}
+
 /// Starts a worker thread.
-pub(crate) fn spawn_worker(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    Builder::new().name(name).spawn(body)
+pub(crate) fn spawn_worker(name: fmt::Arguments<'_>, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+    Builder::new().name(name.to_string()).spawn(body).map(Thread)
 }
