@@ -92,6 +92,13 @@ pub mod sim {
     pub use crate::sys::sim::*;
 }
 
+/// Faults put under io_uring on purpose, for tests of the engine.
+#[cfg(all(feature = "faults", target_os = "linux"))]
+#[doc(hidden)]
+pub mod faults {
+    pub use crate::sys::faults::*;
+}
+
 /// Bugs planted on purpose, for the test of the torture.
 #[cfg(socket_iocp_planted)]
 #[doc(hidden)]

@@ -238,7 +238,12 @@ impl<W> Machine<W> {
                 self.buffer = buffer;
                 self.recv = RecvState::Ready { after_sends: self.sends.done() };
             }
-            Ok(buffer) => self.peer_fin |= buffer.is_empty(),
+            Ok(buffer) if buffer.is_empty() => {
+                // Nothing more will come to be discarded.
+                self.peer_fin = true;
+                self.recv = RecvState::Idle;
+            }
+            Ok(_) => {}
             Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {}
             Err(Failure::Os(os)) => {
                 self.recv = RecvState::Idle;

@@ -42,6 +42,8 @@ pub const LEFT_OUT: &[LeftOut] = &[
     windows("contract::driven_pollable", "a completion port is no descriptor that a foreign event loop could poll"),
     windows("contract::unix_sockets", "std has no sockets of the Unix family on Windows"),
     windows("signals", "Windows has no signals"),
+    windows("signal_storm", "Windows has no signals"),
+    windows("address_space", "Windows has no limit of a process's address space"),
     windows("forked_child", "Windows has no fork"),
     windows("io_uring_forbidden", "Windows has no io_uring"),
     windows("contract::accept_backlog::it_bounds_what_is_taken", QUEUE),

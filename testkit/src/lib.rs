@@ -4,22 +4,33 @@
 
 mod child;
 mod client;
+mod counting;
+mod deep;
 mod gate;
 mod lab;
+mod ledger;
 mod left_out;
 mod own_process;
 pub mod platform;
 mod probe;
+pub mod proxy;
+mod talk;
+mod threads;
 mod watched;
 
 pub use child::{child, child_role, run_child};
 pub use client::Client;
+pub use counting::Counting;
+pub use deep::{is_deep, seeds, tries};
 pub use gate::{BOUND, Gate};
 pub use lab::{Lab, tcp_pair};
+pub use ledger::{Account, Book, FINGERPRINT_OF_NOTHING, Ledger, fingerprint};
 pub use left_out::{LEFT_OUT, LeftOut, On, left_out};
 pub use own_process::in_own_process;
 pub use platform::{open_descriptors, resident_kib};
 pub use probe::{Event, Probe, Reaction};
+pub use talk::{Crowd, Talk, crowd, talk};
+pub use threads::{threads, wait_for_threads};
 pub use watched::{run, say_left_out, watched};
 
 /// Makes one test of a function for each backend of the platform: `name::io_uring`, `name::readiness`, `name::sim` on Linux,

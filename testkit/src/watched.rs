@@ -1,6 +1,6 @@
 //! Running a test: one that hangs fails, and one that is left out says so.
 
-use crate::{Lab, left_out};
+use crate::{Lab, is_deep, left_out};
 use std::io::{self, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// No test takes this long unless it hangs.
 const LIMIT: Duration = Duration::from_secs(180);
+/// Nor in its long form this long.
+const DEEP_LIMIT: Duration = Duration::from_secs(1800);
 
 /// Runs a test on a backend, unless it is left out there. `test` is its full name without the backend.
 pub fn run(test: &str, lab: &Lab, body: impl FnOnce(&Lab)) {
@@ -28,13 +30,18 @@ pub fn say_left_out(test: &str, reason: &str) {
 pub fn watched(name: &str, test: impl FnOnce()) {
     thread::scope(|scope| {
         let (finished, watch) = mpsc::channel::<()>();
+        let limit = if is_deep() { DEEP_LIMIT } else { LIMIT };
+        let (started, starts) = mpsc::channel();
         scope.spawn(move || {
-            if watch.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            let _ = started.send(());
+            if watch.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
                 // Past the test harness, which keeps what is printed.
                 let _ = writeln!(io::stderr(), "{name} hangs");
                 std::process::abort();
             }
         });
+        // A thread cannot start when a test has made memory short.
+        starts.recv().expect("a thread");
         test();
         drop(finished);
     });

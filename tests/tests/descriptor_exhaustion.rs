@@ -1,15 +1,22 @@
-//! No descriptor left: a listener backs off, counts it, does not spin, and goes on by itself. ("Accepting".)
+//! No descriptor left: a listener backs off, counts it, does not spin, and goes on by itself; calls that need one answer so and
+//! leave nothing behind; what is served goes on. ("Accepting".)
 
 use limit::{above_limit, first_free, set_limit};
-use socket_iocp::{Port, PortHandle};
-use socket_iocp_testkit::{Client, Event, Lab, Probe, in_own_process, on_every_backend, open_descriptors};
+use socket_iocp::{ErrorCode, Port, PortHandle};
+use socket_iocp_testkit::{Client, Event, Lab, Probe, in_own_process, on_every_backend, open_descriptors, platform};
+use socket_iocp_testkit::{threads, wait_for_threads};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-on_every_backend!(the_delay_alone_is_enough, the_delay_grows);
-// Real only: the simulated network has a shortage or has none, it does not count.
-on_every_backend!(real: a_freed_descriptor_is_used_at_once_and_all_are_served);
+on_every_backend!(the_delay_alone_is_enough, the_delay_grows, what_is_served_goes_on);
+// Real only: the simulated network has a shortage or has none, it does not count; and it makes no descriptors of a port's own.
+on_every_backend!(
+    real: a_freed_descriptor_is_used_at_once_and_all_are_served,
+    a_port_that_finds_none_is_an_error_of_the_call,
+    calls_that_need_one_say_so_and_the_others_go_on,
+);
 
 /// The limit of issue 2.
 const LIMIT: usize = 64;
@@ -172,5 +179,92 @@ fn a_freed_descriptor_is_used_at_once_and_all_are_served(lab: &Lab) {
         port.handler().wait_for_count("farewells", 2 * LIMIT, |event| matches!(event, Event::Farewell { .. }));
         port.delete();
         assert!(open_descriptors() < before, "descriptors are left over");
+    });
+}
+
+fn echo(client: &mut Client, byte: u8) {
+    client.write_all(&[byte; 100]).expect("a live connection");
+    assert_eq!(client.read_exact(100).expect("the echo"), [byte; 100]);
+}
+
+fn what_is_served_goes_on(lab: &Lab) {
+    in_own_process("what_is_served_goes_on", lab, |lab| {
+        set_limit(1024);
+        let mut sockets = unconnected(lab, CLIENTS + 8);
+        let port = Port::new(Probe::echo(), lab.options()).expect("a port");
+        let (listener, address) = lab.listen();
+        port.add_listener(listener, 8, 0).expect("a listener");
+        let mut served = connect(lab, sockets.split_off(sockets.len().min(CLIENTS)), 8, address);
+        served.iter_mut().for_each(|client| echo(client, 0));
+        exhaust(lab);
+        let mut waiting = connect(lab, sockets, CLIENTS, address);
+        // As long as the listener backs off three times, and again.
+        for round in 1..=2 {
+            wait_for_backoffs(&port, 3 * u64::from(round));
+            served.iter_mut().for_each(|client| echo(client, round));
+        }
+        relieve(lab);
+        waiting.iter_mut().for_each(|client| echo(client, 3));
+        served.iter_mut().for_each(|client| echo(client, 4));
+        assert_eq!(port.handler().count(|event| matches!(event, Event::Farewell { .. })), 0);
+    });
+}
+
+fn a_port_that_finds_none_is_an_error_of_the_call(lab: &Lab) {
+    in_own_process("a_port_that_finds_none_is_an_error_of_the_call", lab, |lab| {
+        set_limit(1024);
+        // What the process makes once.
+        Port::new(Probe::silent(), lab.options()).expect("a port").delete();
+        let (descriptors, threads_before) = (open_descriptors(), threads());
+        // With ever more of them, whatever a port needs is what is missing.
+        for left in 0.. {
+            set_limit(first_free() + left);
+            let made = Port::new(Probe::silent(), lab.options());
+            set_limit(1024);
+            match made {
+                Ok(port) => {
+                    assert!(left > 2, "{left} descriptors were enough for two workers");
+                    return port.delete();
+                }
+                Err(error) => assert_eq!(error.code(), ErrorCode::NoDescriptors, "{left} left"),
+            }
+            assert_eq!(open_descriptors(), descriptors, "some are left over, with {left} left");
+            wait_for_threads(threads_before, &format!("{left} descriptors left"));
+        }
+    });
+}
+
+fn calls_that_need_one_say_so_and_the_others_go_on(lab: &Lab) {
+    in_own_process("calls_that_need_one_say_so_and_the_others_go_on", lab, |lab| {
+        set_limit(1024);
+        let port = Port::new(Probe::echo(), lab.options()).expect("a port");
+        let ((listener, address), (other, other_address)) = (lab.listen(), lab.listen());
+        let listener = port.add_listener(listener, 8, 0).expect("a listener");
+        let mut client = lab.connect(address);
+        echo(&mut client, 1);
+        let ((near, mut far), (removed, mut kept)) = (lab.pair(), lab.pair());
+        exhaust(lab);
+        // The library accepts on a descriptor of its own.
+        let refused = port.add_listener(other, 8, 0).expect_err("it needs a descriptor");
+        assert_eq!(refused.error.code(), ErrorCode::NoDescriptors);
+        // What needs none goes on.
+        port.set_accept_backlog(listener, 4).expect("a listener");
+        let near = port.add_connected(near, 1).expect("a connected socket");
+        port.recv(near).expect("a first recv");
+        echo(&mut far, 2);
+        let removed = port.add_connected(removed, 1).expect("a connected socket");
+        port.remove(removed).expect("a live socket");
+        assert_eq!(port.handler().wait_for_farewell(removed), Ok(()));
+        let mut back: TcpStream = platform::owned(port.handler().take_returned().remove(0)).expect("a real one").into();
+        back.write_all(b"mine").expect("a live connection");
+        assert_eq!(kept.read_exact(4).expect("the bytes"), b"mine");
+        echo(&mut client, 3);
+        port.remove_listener(listener).expect("a listener");
+        relieve(lab);
+        // What was refused came back as it was.
+        port.add_listener(refused.socket, 8, 0).expect("a listener");
+        echo(&mut lab.connect(other_address), 4);
+        port.close(near).expect("a live socket");
+        assert_eq!(far.read_to_end().expect("a clean end"), b"");
     });
 }

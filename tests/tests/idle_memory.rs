@@ -2,49 +2,15 @@
 //! Windows), and no read buffer.
 
 use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, Sent};
-use socket_iocp_testkit::{Gate, Lab, in_own_process, on_every_backend, platform, resident_kib};
-use std::alloc::{GlobalAlloc, Layout, System};
+use socket_iocp_testkit::{Counting, Gate, Lab, in_own_process, on_every_backend, platform, resident_kib};
 use std::io::{Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering};
 
 // Not on the simulated network: its sockets are memory of the process.
 on_every_backend!(real: ten_thousand_idle_sockets);
 
-/// Counts the bytes in use.
-struct Counting;
-
-static IN_USE_BYTES: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it is; counting touches only an atomic.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE_BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promise, passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        IN_USE_BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        IN_USE_BYTES.fetch_add(size as isize - layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(block, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        IN_USE_BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting::new();
 
 /// Windows wants an OVERLAPPED for each direction.
 const LIMIT_BYTES: isize = if cfg!(windows) { 320 + 2 * 32 } else { 320 };
@@ -97,7 +63,7 @@ fn measure(lab: &Lab) {
     recvs.wait_for("the empty port to serve", 1);
     let mut handles = Vec::with_capacity(count);
 
-    let (empty_bytes, empty_kib) = (IN_USE_BYTES.load(Ordering::Relaxed), resident_kib());
+    let (empty_bytes, empty_kib) = (ALLOCATOR.in_use_bytes(), resident_kib());
     for (one, other) in ends.drain(..) {
         for end in [one, other] {
             let handle = port.add_connected(end, ()).expect("a connected socket");
@@ -107,7 +73,7 @@ fn measure(lab: &Lab) {
     }
     probe.write_all(b"x").expect("a live connection");
     recvs.wait_for("the recvs to be taken", 2);
-    let used_bytes = IN_USE_BYTES.load(Ordering::Relaxed) - empty_bytes;
+    let used_bytes = ALLOCATOR.in_use_bytes() - empty_bytes;
     let used_kib = resident_kib().saturating_sub(empty_kib) as isize;
     let each = used_bytes / count as isize;
     println!(

@@ -16,6 +16,7 @@ use std::time::Instant;
 on_every_backend!(
     real: an_async_send_gives_everything_back,
     an_added_socket_comes_back,
+    a_listener_comes_back,
     a_worker_without_memory_serves_on,
     a_recv_waits_for_a_buffer_and_resumes,
     a_listener_backs_off_for_want_of_a_place,
@@ -280,5 +281,14 @@ fn back_off_and_resume(lab: &Lab) {
     echo(&mut clients[0]);
     // Whether the connection that found no place was dropped or waits is not promised; the next is accepted in any case.
     scene.refuse(false);
+    echo(&mut lab.connect(address));
+}
+
+fn a_listener_comes_back(lab: &Lab) {
+    let scene = Scene::new(lab, false);
+    let (listener, address) = lab.listen();
+    let refused = without_memory(|| scene.port.add_listener(listener, 4, ())).expect_err("it needs memory");
+    assert_eq!(refused.error.code(), ErrorCode::NoMemory);
+    scene.port.add_listener(refused.socket, 4, ()).expect("there is memory again");
     echo(&mut lab.connect(address));
 }

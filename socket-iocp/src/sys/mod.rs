@@ -55,6 +55,8 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(all(feature = "faults", target_os = "linux"))]
+pub(crate) use io_uring::faults;
 #[cfg(windows)]
 pub(crate) use iocp::SocketMemory;
 #[cfg(feature = "sim")]

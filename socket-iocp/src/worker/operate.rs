@@ -243,7 +243,10 @@ impl<H: Handler> Worker<H> {
                 let Some(slot) = self.slot_of(key) else { return };
                 let failure = self.recv_ended(slot, result);
                 self.try_recv_again(slot, failure);
-                self.settle(slot);
+                // Else that has said when its next step is due.
+                if !self.local(slot).machine.borrow().wants_recv() {
+                    self.settle(slot);
+                }
             }
             Completion::Send { key, result } => {
                 let Some(slot) = self.slot_of(key) else { return };
@@ -269,10 +272,9 @@ impl<H: Handler> Worker<H> {
 
     /// After a completion: its callbacks first, which see to the socket's next step too; else that step.
     fn settle(&self, slot: &'static Slot<H>) {
-        let machine = self.local(slot).machine.borrow();
-        if machine.has_event() {
+        if self.local(slot).machine.borrow().has_event() {
             self.mark_ready(slot.index());
-        } else if !machine.wants_recv() {
+        } else {
             self.mark_dirty(slot.index());
         }
     }

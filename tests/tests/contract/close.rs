@@ -1,7 +1,7 @@
 //! Close, as the contract has it under "Ending" 2: everything queued arrives, then FIN, and nothing of it is destroyed
 //! by what the peer still sends.
 
-use socket_iocp::{ErrorCode, Port};
+use socket_iocp::{ErrorCode, MAX_IDLE_TIMEOUT, MAX_LINGER, Port};
 use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -12,6 +12,7 @@ on_every_backend!(
     input_in_flight_destroys_nothing_that_was_sent,
     the_farewell_waits_for_the_fin_of_the_peer,
     a_fin_of_the_peer_before_the_close_is_enough,
+    a_peer_that_has_sent_its_fin_gets_everything,
     the_recv_is_cancelled_and_later_input_is_for_nobody,
     a_closing_socket_refuses_every_call,
 );
@@ -57,6 +58,22 @@ fn input_in_flight_destroys_nothing_that_was_sent(lab: &Lab) {
     assert_eq!((half.len(), rest.len()), (LEN / 2, LEN - LEN / 2));
     assert!(half.iter().chain(&rest).all(|byte| *byte == 7));
     client.shutdown_write();
+    assert_eq!(port.handler().wait_for_farewell(handle), Ok(()));
+}
+
+/// The input that a close discards is at its end while sends are still on their way, in parts: an idle timeout has io_uring
+/// report each.
+fn a_peer_that_has_sent_its_fin_gets_everything(lab: &Lab) {
+    const LEN: usize = 2 << 20;
+    let options = lab.options().idle_timeout(MAX_IDLE_TIMEOUT).linger(MAX_LINGER);
+    let port = Port::new(Probe::silent(), options).expect("a port");
+    let (socket, mut client) = lab.pair();
+    let handle = port.add_connected(socket, 0).expect("a connected socket");
+    client.shutdown_write();
+    port.send(handle, vec![7; LEN], 0).expect("an open socket");
+    port.close(handle).expect("an open socket");
+    let bytes = client.read_to_end().expect("data and a clean end");
+    assert!(bytes.len() == LEN && bytes.iter().all(|byte| *byte == 7), "{} bytes", bytes.len());
     assert_eq!(port.handler().wait_for_farewell(handle), Ok(()));
 }
 

@@ -40,9 +40,11 @@ fn a_peer_that_takes_nothing_is_ended_whatever_it_sends(lab: &Lab) {
     let options = lab.options().idle_timeout(Duration::from_millis(200));
     let port = Port::new(Probe::reacting(reaction), options).expect("a port");
     let (socket, mut client) = lab.pair();
+    // Before the time runs.
+    let large = vec![7; LARGE_BYTES];
     let handle = port.add_connected(socket, 1).expect("a connected socket");
     port.recv(handle).expect("a live socket");
-    port.send(handle, vec![7; LARGE_BYTES], 1).expect("a live socket");
+    port.send(handle, large, 1).expect("a live socket");
     port.send(handle, b"x", 2).expect("a live socket");
     // A byte at a time, each when the one before has come, until the connection is gone.
     while client.write_all(b".").is_ok() {

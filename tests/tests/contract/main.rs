@@ -3,6 +3,7 @@
 //! What needs the process to itself (its allocator, environment, signals, descriptors, panic hook) is a test binary of its own,
 //! beside this folder. What a platform leaves out is listed in the testkit's `left_out.rs`.
 
+mod a_blocked_worker;
 mod abort;
 mod accept_addresses;
 mod accept_backlog;

@@ -3,6 +3,7 @@
 //!
 //! See [`io_uring_register_buf_ring(3)`](https://man7.org/linux/man-pages/man3/io_uring_register_buf_ring.3.html).
 
+use super::faults;
 use super::setup::from_io;
 use super::wake::last_os_error;
 use crate::buffer::{Block, BufferPool};
@@ -45,7 +46,7 @@ unsafe impl Send for BufferRing {}
 impl BufferRing {
     /// Makes a ring with its first buffers. The caller registers it.
     pub(super) fn new(pool: &mut BufferPool) -> Result<BufferRing, Error> {
-        let capacity = capacity_for(pool.buffer_size());
+        let capacity = faults::buffers(capacity_for(pool.buffer_size()));
         let mut blocks = Vec::new();
         let mut free_ids = Vec::new();
         blocks.try_reserve_exact(capacity).map_err(|_| ErrorCode::NoMemory)?;

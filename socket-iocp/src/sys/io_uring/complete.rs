@@ -1,6 +1,7 @@
 //! Completions: what the kernel answered, in the words of the backend contract.
 
 use super::Backend;
+use super::faults;
 use super::tag::{Kind, Tag};
 use crate::buffer::{BufferPool, ReadBuffer};
 use crate::sys::{Accepted, Completion, Failure};
@@ -9,7 +10,9 @@ use io_uring::cqueue;
 impl Backend {
     /// The contract's completion for one of the ring's; `None` for those of the backend's own.
     pub(super) fn complete(&mut self, entry: &cqueue::Entry, pool: &mut BufferPool) -> Option<Completion> {
-        self.answer(Tag::from_user_data(entry.user_data()), entry.result(), entry.flags(), pool)
+        let tag = Tag::from_user_data(entry.user_data());
+        let result = if tag.kind() == Kind::Cancel { faults::said(entry.result()) } else { entry.result() };
+        self.answer(tag, result, entry.flags(), pool)
     }
 
     pub(super) fn answer(&mut self, tag: Tag, result: i32, flags: u32, pool: &mut BufferPool) -> Option<Completion> {
@@ -42,7 +45,7 @@ impl Backend {
                 self.deadline.ended();
                 None
             }
-            Kind::Cancel => None,
+            Kind::Cancel | Kind::Show => None,
             Kind::Update => unreachable!("seen above"),
         }
     }

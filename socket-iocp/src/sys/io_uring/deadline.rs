@@ -1,7 +1,8 @@
 //! The deadline of a driven port: a timeout on the ring, whose completion makes the ring's descriptor readable.
 
-use super::Backend;
+use super::ring::Entered;
 use super::tag::{Kind, Tag};
+use super::{BREATH, Backend};
 use crate::Error;
 use io_uring::types::Timespec;
 use io_uring::{opcode, squeue};
@@ -54,6 +55,27 @@ impl Backend {
         self.submit_all()?;
         // The kernel has the update, and nothing may come of it.
         self.pending -= usize::from(updated);
+        self.show_what_was_put_aside()
+    }
+
+    /// A submission for which the kernel had no memory has put completions aside: they wait for `next`, and the descriptor
+    /// does not show them. A no-op's completion does.
+    fn show_what_was_put_aside(&mut self) -> Result<(), Error> {
+        if !self.ring.has_put_aside() || self.ring.shows_completions() {
+            return Ok(());
+        }
+        // SAFETY: the entry has no pointer. Everything has been submitted, so there is room.
+        unsafe { self.push(opcode::Nop::new().build(), Tag::new(Kind::Show, 0, 0)) };
+        while !self.ring.shows_completions() {
+            let queued = self.ring.queued();
+            match self.ring.enter(queued, false, None)? {
+                Entered::Submitted(1..) | Entered::Interrupted => {}
+                // Nothing is put aside here: any completion will do.
+                Entered::Submitted(0) | Entered::NoMemory | Entered::Overflowing | Entered::TimedOut => {
+                    self.ring.enter(0, true, Some(BREATH))?;
+                }
+            }
+        }
         Ok(())
     }
 

@@ -5,7 +5,8 @@
 //! - Memory that the kernel uses: `buffers.rs` (the provided-buffer ring of recvs), `messages.rs` (headers and vectors of
 //!   sends), `accepts.rs` (peer addresses).
 //! - This file submits, `complete.rs` reads completions, `wake.rs` and `deadline.rs` are what they say, `cancels.rs` and
-//!   `refused.rs` keep the few notes about operations that one in a million needs, `end.rs` is the drop.
+//!   `refused.rs` keep the few notes about operations that one in a million needs, `end.rs` is the drop, `faults.rs` is for
+//!   tests alone.
 //!
 //! # Invariants
 //! - `pending` counts every submission pushed whose completion has not been taken ([`Kind::Update`], which completes in
@@ -20,6 +21,7 @@ mod cancels;
 mod complete;
 mod deadline;
 mod end;
+pub(crate) mod faults;
 mod messages;
 mod refused;
 mod ring;
@@ -292,7 +294,7 @@ impl Backend {
     /// As for [`Ring::push`].
     unsafe fn push(&mut self, entry: squeue::Entry, tag: Tag) {
         // SAFETY: the caller's promise.
-        unsafe { self.ring.push(&entry.user_data(tag.user_data())) };
+        unsafe { self.ring.push(&faults::submitted(entry).user_data(tag.user_data())) };
         self.pending += 1;
     }
 

@@ -1,5 +1,6 @@
 //! The ring itself: pushing submissions, the one system call, and taking completions in batches.
 
+use super::faults;
 use super::setup::{self, from_io};
 use crate::sys::net::MAX_WAIT;
 use crate::{Error, ErrorCode};
@@ -165,6 +166,7 @@ impl Ring {
             )
         };
         if result >= 0 {
+            faults::entered(&mut self.uring);
             return Ok(Entered::Submitted(result as u32));
         }
         entered(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
@@ -172,7 +174,17 @@ impl Ring {
 
     /// Whether a completion can be taken without a system call.
     pub(super) fn has_completions(&mut self) -> bool {
-        self.next < self.batch.len() || !self.uring.completion().is_empty()
+        self.has_put_aside() || self.shows_completions()
+    }
+
+    /// Whether completions are here that the kernel's queue, and so the descriptor, no longer shows.
+    pub(super) fn has_put_aside(&self) -> bool {
+        self.next < self.batch.len()
+    }
+
+    /// Whether the descriptor is readable for completions in the kernel's queue.
+    pub(super) fn shows_completions(&mut self) -> bool {
+        !self.uring.completion().is_empty()
     }
 
     pub(super) fn take_completion(&mut self) -> Option<cqueue::Entry> {

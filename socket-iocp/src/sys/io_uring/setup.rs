@@ -1,6 +1,7 @@
 //! Making a ring: the flags it is asked for, the ladder down when a kernel refuses them, and what it must be able to
 //! do.
 
+use super::faults;
 use crate::{Error, ErrorCode};
 use io_uring::types::CancelBuilder;
 use io_uring::{Builder, IoUring, Probe, opcode};
@@ -49,7 +50,7 @@ pub(super) fn build(driven: bool) -> Result<IoUring, Error> {
     let ladder: &[Flags] = if driven { &DRIVEN_LADDER } else { &WORKER_LADDER };
     let mut refusal = ErrorCode::Unsupported.into();
     for flags in ladder {
-        match builder(*flags, driven).build(SUBMISSION_ENTRIES) {
+        match builder(*flags, driven).build(faults::submissions(SUBMISSION_ENTRIES)) {
             Ok(ring) => {
                 check_features(&ring)?;
                 check_opcodes(&ring)?;
@@ -67,7 +68,7 @@ pub(super) fn build(driven: bool) -> Result<IoUring, Error> {
 fn builder(flags: Flags, driven: bool) -> Builder {
     let mut builder = IoUring::builder();
     // A forked child has no business with the ring; shared, it could disturb its parent's.
-    builder.dontfork().setup_cqsize(COMPLETION_ENTRIES).setup_submit_all();
+    builder.dontfork().setup_cqsize(faults::completions(COMPLETION_ENTRIES)).setup_submit_all();
     if flags.no_sqarray {
         builder.setup_no_sqarray();
     }

@@ -27,10 +27,12 @@ pub(super) enum Kind {
     Cancel = 9,
     /// The update of the timeout: no completion when it succeeds, one of no interest when it fails.
     Update = 10,
+    /// A no-op of a driven port, whose completion makes the descriptor readable.
+    Show = 11,
 }
 
 impl Kind {
-    const ALL: [Kind; 10] = [
+    const ALL: [Kind; 11] = [
         Kind::Recv,
         Kind::Send,
         Kind::Accept,
@@ -41,6 +43,7 @@ impl Kind {
         Kind::Deadline,
         Kind::Cancel,
         Kind::Update,
+        Kind::Show,
     ];
 
     fn from_number(number: u64) -> Kind {

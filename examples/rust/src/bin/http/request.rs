@@ -28,8 +28,9 @@ pub struct Request {
 pub fn parse(input: &[u8]) -> Result<Option<Request>, Status> {
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Request::new(&mut fields);
-    let length = match head.parse(input) {
-        Ok(Complete(length)) if length <= MAX_HEAD => length,
+    // Nothing beyond the largest head is looked at: the answer must not depend on how much of the input is here by now.
+    let length = match head.parse(&input[..input.len().min(MAX_HEAD)]) {
+        Ok(Complete(length)) => length,
         Ok(Partial) if input.len() < MAX_HEAD => return Ok(None),
         Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Status::HeadTooLarge),
         Err(httparse::Error::Version) => return Err(Status::VersionNotSupported),
@@ -183,6 +184,7 @@ mod tests {
     fn heads_that_cannot_be_followed() {
         let long = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(MAX_HEAD));
         let endless = "\r\n".repeat(MAX_HEAD / 2);
+        let long_and_wrong = format!("GET / HTTP/1.1\r\nHost: h\r\nA: {}\r\n\0\r\n\r\n", "b".repeat(MAX_HEAD));
         let many = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "A: b\r\n".repeat(MAX_FIELDS));
         for (head, status) in [
             ("GET / HTTP/1.1\r\n\r\n", Status::BadRequest),
@@ -192,6 +194,7 @@ mod tests {
             ("GET / HTTP/2.0\r\n\r\n", Status::VersionNotSupported),
             (&long, Status::HeadTooLarge),
             (&long[..MAX_HEAD], Status::HeadTooLarge),
+            (&long_and_wrong, Status::HeadTooLarge),
             (&endless, Status::HeadTooLarge),
             (&many, Status::HeadTooLarge),
         ] {

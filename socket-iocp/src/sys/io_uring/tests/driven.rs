@@ -41,6 +41,33 @@ fn a_completion_makes_the_descriptor_readable_until_it_is_taken() {
 }
 
 #[test]
+fn completions_put_aside_show_in_the_descriptor() {
+    let mut rig = driven();
+    let (mut peer, socket) = tcp_pair();
+    rig.recv(key(1), &socket);
+    rig.backend.set_deadline(None);
+    peer.write_all(b"x").expect("written");
+    rig.backend.waker().wake();
+    assert!(readable(&rig, LONG));
+    // As a submission does for which the kernel has no memory. The wake-up's is among them.
+    rig.backend.ring.enter(0, false, None).expect("the ring is sound");
+    rig.backend.ring.spill_completions();
+    assert!(!readable(&rig, Duration::ZERO));
+    rig.backend.set_deadline(None);
+    assert!(readable(&rig, LONG));
+    let mut found = [rig.next(), rig.next()].map(|completion| match completion {
+        Completion::Woken => 0,
+        Completion::Recv { result, .. } => result.expect("data").len(),
+        other => panic!("{other:?}"),
+    });
+    found.sort();
+    assert_eq!(found, [0, 1]);
+    rig.assert_quiet();
+    rig.backend.set_deadline(None);
+    assert!(!readable(&rig, Duration::ZERO));
+}
+
+#[test]
 fn a_wake_makes_the_descriptor_readable_from_the_start_and_again() {
     let mut rig = driven();
     assert!(!readable(&rig, Duration::ZERO));

@@ -1,0 +1,248 @@
+//! The callbacks: each is held against the model, and then goes on with the script.
+
+use super::perform::perform;
+use super::world::{Callback, Ending, Socket, note, world};
+use crate::c::{self, Handle};
+use std::ffi::c_void;
+use std::mem::ManuallyDrop;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::UnixStream;
+use std::{ptr, slice};
+
+const ACCEPT: u32 = 1;
+const RECV: u32 = 2;
+const SEND: u32 = 3;
+const FAREWELL: u32 = 4;
+const LISTEN_FAREWELL: u32 = 5;
+
+/// Callbacks within callbacks at most, by runs of other ports.
+const MAX_DEPTH: usize = 3;
+
+pub(super) extern "C" fn accepted(number: RawFd, _: *mut c_void, _: *mut c_void, user: Handle, place: *mut Handle) {
+    let Some(listener) = index_of(user).filter(|at| world(|world| *at < world.listeners.len())) else {
+        return note("an accept callback with a wrong user state".into());
+    };
+    // SAFETY: the library's descriptor is open, and is left to it.
+    let socket = ManuallyDrop::new(unsafe { UnixStream::from_raw_fd(number) });
+    let name = socket.peer_addr().ok().and_then(|address| address.as_abstract_name().map(<[u8]>::to_vec));
+    // SAFETY: the place is the callback's, by the header.
+    if !unsafe { place.read() }.is_null() {
+        note("the user state is not NULL on entry".into());
+    }
+    let port = world(|world| world.listeners[listener].port);
+    let at = world(|world| {
+        let client = world.clients.iter().position(|client| Some(&client.name) == name.as_ref())?;
+        let client = world.clients.remove(client);
+        world.sockets.push(Socket { port, number, peer: Some(client.end), ..Socket::default() });
+        Some(world.sockets.len() - 1)
+    });
+    let Some(at) = at else { return note(format!("{name:?} was accepted and never connected")) };
+    // SAFETY: as above.
+    unsafe { place.write(user_of(at)) };
+    let handle = c::socket_iocp_find_socket(world(|world| world.ports[port].handle), number);
+    world(|world| world.sockets[at].handle = handle.addr());
+    if handle.is_null() {
+        note("an accepted socket is not found".into());
+    }
+    inside(Callback { port, socket: Some(at), operation: ACCEPT }, number, 0, |_| Ok(()));
+}
+
+pub(super) extern "C" fn received(number: RawFd, data: *mut c_void, count: u32, user: Handle) {
+    on_socket(RECV, number, user, u64::from(count), |socket, status| {
+        if !std::mem::take(&mut socket.recv) {
+            return Err("a recv callback without a recv".into());
+        }
+        if status != 0 {
+            return Err(format!("a recv callback with {status}"));
+        }
+        let count = count as usize;
+        if count == 0 {
+            let whole = socket.fin && socket.from_peer.len() == 0;
+            return if whole && data.is_null() && !std::mem::replace(&mut socket.eof, true) {
+                Ok(())
+            } else {
+                Err("a FIN that was not sent".into())
+            };
+        }
+        // SAFETY: the read buffer is the program's until the next recv, and has that many bytes.
+        let bytes = unsafe { slice::from_raw_parts_mut(data.cast::<u8>(), count) };
+        if !socket.from_peer.take(bytes) {
+            return Err("bytes that the peer has not sent".into());
+        }
+        // The program may change them.
+        bytes[0] ^= 0xff;
+        socket.lent = Some((data.addr(), count));
+        Ok(())
+    });
+}
+
+pub(super) extern "C" fn sent(number: RawFd, user: Handle, write: Handle) {
+    on_socket(SEND, number, user, u64::MAX, |socket, status| {
+        let Some(send) = socket.sends.pop_front() else { return Err("a send callback without a send".into()) };
+        if send.id != write.addr() {
+            return Err(format!("send {} was reported where {} was due", write.addr(), send.id));
+        }
+        let count = completion(None).map_or(0, |completion| completion.byte_count);
+        socket.sent_ahead += count as i64;
+        let whole = count == send.length as u64;
+        if status == 0 {
+            let after_failure = socket.send_failed && send.length != 0;
+            return if whole && !after_failure { Ok(()) } else { Err(format!("{count} bytes, and success: {send:?}")) };
+        }
+        let first = !std::mem::replace(&mut socket.send_failed, true);
+        let cancelled = status == c::CANCELLED;
+        let explained = if cancelled { socket.ending.is_some() || socket.may_fail } else { first && socket.may_fail };
+        let deleted = cancelled && is_deleted(socket.port);
+        if (explained || deleted || is_idle(socket.port)) && count <= send.length as u64 {
+            Ok(())
+        } else {
+            Err(format!("a send failed with {status} for no reason"))
+        }
+    });
+}
+
+pub(super) extern "C" fn ended(number: RawFd, user: Handle) {
+    on_socket(FAREWELL, number, user, 0, |socket, status| {
+        socket.recv = false;
+        socket.ended = true;
+        if !socket.sends.is_empty() {
+            return Err("a farewell with sends unreported".into());
+        }
+        if socket.ending == Some(Ending::Remove) && status == 0 {
+            // SAFETY: from here on it is the program's again.
+            socket.handed_back = Some(unsafe { OwnedFd::from_raw_fd(number) });
+        }
+        let explained = match (socket.ending, status) {
+            (Some(Ending::Close | Ending::Abort { closing: true }), 0 | c::TIMED_OUT) => true,
+            (Some(Ending::Remove), 0) | (Some(Ending::Abort { .. }), c::CANCELLED) => true,
+            (_, c::CANCELLED) => is_deleted(socket.port),
+            (_, c::TIMED_OUT) => is_idle(socket.port),
+            (_, c::RESET | c::BROKEN_PIPE) => socket.may_fail,
+            _ => false,
+        };
+        if explained { Ok(()) } else { Err(format!("a farewell with {status} for no reason")) }
+    });
+}
+
+pub(super) extern "C" fn listen_ended(number: RawFd, user: Handle) {
+    let Some(at) = index_of(user).filter(|at| world(|world| *at < world.listeners.len())) else {
+        return note("a listen farewell with a wrong user state".into());
+    };
+    let (port, again) = world(|world| {
+        let listener = &mut world.listeners[at];
+        (listener.port, std::mem::replace(&mut listener.ended, true) || listener.number != number)
+    });
+    if again {
+        note("a listen farewell that was not due".into());
+    }
+    inside(Callback { port, socket: None, operation: LISTEN_FAREWELL }, number, 0, |_| Ok(()));
+}
+
+/// A callback of a connected socket.
+fn on_socket(
+    operation: u32,
+    number: RawFd,
+    user: Handle,
+    count: u64,
+    judge: impl FnOnce(&mut Socket, i32) -> Result<(), String>,
+) {
+    let Some(at) = index_of(user).filter(|at| world(|world| *at < world.sockets.len())) else {
+        return note(format!("callback {operation} with a wrong user state"));
+    };
+    let (port, wrong) = world(|world| {
+        let socket = &world.sockets[at];
+        (socket.port, socket.ended || socket.number != number)
+    });
+    if wrong {
+        note(format!("callback {operation} after the farewell, or of another socket"));
+    }
+    let callback = Callback { port, socket: Some(at), operation };
+    inside(callback, number, count, |status| {
+        // The judge looks at the world as well: so the socket is out of it meanwhile.
+        let mut socket = world(|world| std::mem::take(&mut world.sockets[at]));
+        let judged = judge(&mut socket, status).map_err(|broken| format!("{broken}: {socket:?}"));
+        world(|world| world.sockets[at] = socket);
+        judged
+    });
+}
+
+/// Holds a callback against what [`c::socket_iocp_result`] says of it, lets `judge` look at its status, and goes on with the
+/// script.
+fn inside(callback: Callback, number: RawFd, count: u64, judge: impl FnOnce(i32) -> Result<(), String>) {
+    let (calling, depth) = world(|world| {
+        world.called_back += 1;
+        world.callbacks.push(callback);
+        (world.calling, world.callbacks.len())
+    });
+    if let Some(call) = calling {
+        note(format!("a callback inside {call}"));
+    }
+    match completion(Some((callback, number, count))) {
+        Err(broken) => note(broken),
+        Ok(completion) => {
+            if let Err(broken) = judge(completion.status) {
+                note(broken);
+            }
+        }
+    }
+    if depth <= MAX_DEPTH {
+        for _ in 0..world(|world| world.in_callbacks) {
+            let Some(step) = world(|world| world.script.next().filter(|_| !world.is_broken())) else { break };
+            perform(step);
+        }
+    }
+    world(|world| {
+        world.callbacks.pop();
+        if let (FAREWELL, Some(at)) = (callback.operation, callback.socket) {
+            world.sockets[at].lent = None;
+            world.ports[callback.port].farewells += 1;
+        }
+    });
+}
+
+/// What the innermost callback reports, held against what is expected of it.
+fn completion(expected: Option<(Callback, RawFd, u64)>) -> Result<c::Completion, String> {
+    let port = world(|world| world.callbacks.last().map(|callback| world.ports[callback.port].handle));
+    let mut completion = c::Completion {
+        size: size_of::<c::Completion>(),
+        operation: 0,
+        status: 0,
+        os_error: 0,
+        local_address_size: 0,
+        remote_address_size: 0,
+        socket: -1,
+        socket_iocp_socket_state: ptr::null_mut(),
+        local_address: ptr::null(),
+        remote_address: ptr::null(),
+        byte_count: 0,
+    };
+    // SAFETY: the struct has the size that it says.
+    let code = unsafe { c::socket_iocp_result(port.unwrap_or(ptr::null_mut()), &raw mut completion) };
+    if code != 0 {
+        return Err(format!("no result inside a callback: {code}"));
+    }
+    let Some((callback, number, count)) = expected else { return Ok(completion) };
+    let handle = callback.socket.map_or(0, |at| world(|world| world.sockets[at].handle));
+    let right = (completion.operation, completion.socket) == (callback.operation, number)
+        && completion.socket_iocp_socket_state.addr() == handle
+        && (count == u64::MAX || completion.byte_count == count);
+    if right { Ok(completion) } else { Err(format!("a result of another callback than {callback:?}")) }
+}
+
+fn is_deleted(port: usize) -> bool {
+    world(|world| world.ports[port].deleted)
+}
+
+fn is_idle(port: usize) -> bool {
+    world(|world| world.ports[port].given.idle_timeout_ms != 0)
+}
+
+/// The user state of what is at this place.
+pub(super) fn user_of(at: usize) -> Handle {
+    ptr::without_provenance_mut(at + 1)
+}
+
+fn index_of(user: Handle) -> Option<usize> {
+    user.addr().checked_sub(1)
+}

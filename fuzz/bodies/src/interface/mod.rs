@@ -1,0 +1,112 @@
+//! The C interface as a sequence of calls, on real sockets, with ports that the caller drives: so all of it happens on one
+//! thread, in an order that the input says.
+
+mod callbacks;
+mod expect;
+mod peers;
+mod perform;
+mod questions;
+mod script;
+mod world;
+
+use perform::{delete_port, perform, release_buffer, run_port};
+use script::Script;
+use std::fs;
+use world::{Ending, World, note, world};
+
+/// Rounds without a callback after which nothing is expected to move any more.
+const QUIET_ROUNDS: usize = 4;
+/// Rounds in which everything that can move has moved: a graceful close may discard a large input a few bytes at a time.
+const MAX_ROUNDS: usize = 100_000;
+/// Bytes that a peer receives at once.
+const PIECE: usize = 64 << 10;
+
+/// Does what the script says (`script.rs`), with every answer and every callback held against a model of the header's rules; then
+/// waits until all is still, deletes the ports, and looks whether anything is left.
+pub fn interface(input: &[u8]) {
+    let before = open_descriptors();
+    world(|world| {
+        *world = World::default();
+        world.script = Script::new(input);
+    });
+    while let Some(step) = world(|world| world.script.next().filter(|_| !world.is_broken())) {
+        perform(step);
+    }
+    world(|world| world.in_callbacks = 0);
+    come_to_rest();
+    let ports: Vec<_> = world(|world| world.ports.iter().map(|port| port.handle).collect());
+    ports.into_iter().for_each(delete_port);
+    check_received();
+    while world(|world| !world.taken.is_empty()) {
+        release_buffer(0);
+    }
+    let broken = world(World::broken);
+    world(|world| *world = World::default());
+    assert!(broken.is_none(), "{}", broken.unwrap_or_default());
+    let after = open_descriptors();
+    assert_eq!(before, after, "descriptors before and after");
+}
+
+fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("Linux has it").count()
+}
+
+/// The peers receive what there is, and the ports are run, until nothing moves and nothing is due.
+fn come_to_rest() {
+    let mut quiet = 0;
+    for _ in 0..MAX_ROUNDS {
+        let before = world(|world| world.called_back);
+        let received = world(|world| {
+            let all = world.sockets.iter_mut();
+            all.map(|socket| peers::receive(socket, PIECE)).collect::<Result<Vec<usize>, _>>()
+        });
+        let moved = received.map(|counts| counts.iter().sum::<usize>() > 0).unwrap_or_else(|broken| {
+            note(broken);
+            false
+        });
+        let ports: Vec<_> = world(|world| {
+            let live = world.ports.iter().filter(|port| !port.deleted);
+            live.map(|port| port.handle).collect()
+        });
+        ports.into_iter().for_each(|port| run_port(port, 0));
+        quiet = if moved || world(|world| world.called_back) != before { 0 } else { quiet + 1 };
+        if quiet >= QUIET_ROUNDS && due().is_none() || world(|world| world.is_broken()) {
+            return;
+        }
+    }
+    note(format!("it never comes to rest: {:?}", due()));
+}
+
+/// What should have been reported by now, if there is such a thing.
+fn due() -> Option<String> {
+    world(|world| {
+        let live = world.sockets.iter().filter(|socket| !socket.ended);
+        let mut due = live.filter(|socket| {
+            let recv_due = socket.recv && (!socket.from_peer.len() == 0 || socket.fin && !socket.eof);
+            let end_due = match socket.ending {
+                None => socket.found_closed || recv_due,
+                // It waits for the peer's FIN.
+                Some(Ending::Close) => socket.fin,
+                Some(_) => true,
+            };
+            end_due || !socket.sends.is_empty()
+        });
+        due.next().map(|socket| format!("{socket:?}"))
+    })
+}
+
+/// Every port is gone: the peers find what was reported as sent, and nothing else.
+fn check_received() {
+    let wrong = world(|world| {
+        for socket in &mut world.sockets {
+            while peers::receive(socket, PIECE)? > 0 {}
+            if socket.peer.is_some() && socket.sent_ahead != 0 {
+                return Err(format!("what was reported as sent is not what has come: {socket:?}"));
+            }
+        }
+        Ok(())
+    });
+    if let Err(broken) = wrong {
+        note(broken);
+    }
+}

@@ -1,0 +1,266 @@
+//! What a script has made so far, and the model of what must come of it.
+
+use super::script::Script;
+use crate::c::{self, Handle};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ffi::c_int;
+use std::fmt;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::LazyLock;
+
+/// Bytes of one send at most: more than a socket's buffers hold.
+pub(super) const MAX_LENGTH: usize = 256 << 10;
+
+/// How a socket has been asked to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    Close,
+    Abort { closing: bool },
+    Remove,
+}
+
+/// A port.
+#[derive(Debug)]
+pub(super) struct Port {
+    pub(super) handle: Handle,
+    pub(super) deleted: bool,
+    pub(super) given: c::Options,
+    pub(super) read_buffer_size: usize,
+    pub(super) farewells: u64,
+}
+
+/// The bytes of a send: kept until it is reported, since they are the library's until then.
+pub(super) enum Bytes {
+    Own(Box<[u8]>),
+    /// Those of the socket's read buffer, or of a taken one.
+    ReadBuffer(usize),
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bytes::Own(_) => f.write_str("its own"),
+            Bytes::ReadBuffer(address) => write!(f, "the read buffer at {address:#x}"),
+        }
+    }
+}
+
+/// A send that was accepted.
+#[derive(Debug)]
+pub(super) struct Send {
+    pub(super) id: usize,
+    pub(super) sync: bool,
+    pub(super) length: usize,
+    pub(super) bytes: Bytes,
+}
+
+/// Bytes on their way; only their number is printed.
+#[derive(Default)]
+pub(super) struct Pipe {
+    bytes: Vec<u8>,
+    /// So many have arrived.
+    taken: usize,
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
+impl Pipe {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.taken
+    }
+
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Takes these bytes out; false if others are next.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
+        let is_next = self.bytes[self.taken..].starts_with(bytes);
+        self.taken += if is_next { bytes.len() } else { 0 };
+        is_next
+    }
+
+    /// Only so many are on their way.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(self.taken + len);
+    }
+}
+
+/// A connected socket that is or was in a port.
+#[derive(Debug, Default)]
+pub(super) struct Socket {
+    pub(super) handle: usize,
+    pub(super) port: usize,
+    pub(super) number: RawFd,
+    /// The other end; `None` when it has been closed.
+    pub(super) peer: Option<OwnedFd>,
+    pub(super) ended: bool,
+    pub(super) recv: bool,
+    pub(super) eof: bool,
+    pub(super) shutdown: bool,
+    pub(super) ending: Option<Ending>,
+    /// A call was answered `CLOSED` though nobody had asked for an end: one must follow.
+    pub(super) found_closed: bool,
+    pub(super) sends: VecDeque<Send>,
+    pub(super) send_failed: bool,
+    /// Bytes of accepted sends that the peer has not received yet.
+    pub(super) to_peer: Pipe,
+    /// Bytes of sends that were reported as sent, less those that the peer has received.
+    pub(super) sent_ahead: i64,
+    /// Bytes that the peer has sent and no recv has brought.
+    pub(super) from_peer: Pipe,
+    /// The peer has sent FIN.
+    pub(super) fin: bool,
+    /// The peer has closed: a recv or send may fail.
+    pub(super) may_fail: bool,
+    /// The read buffer of the last recv callback, as long as it is the socket's.
+    pub(super) lent: Option<(usize, usize)>,
+    /// Handed back by the farewell, and not added again.
+    pub(super) handed_back: Option<OwnedFd>,
+}
+
+impl Socket {
+    /// Whether a send uses the read buffer at this address.
+    pub(super) fn sends_from(&self, address: usize) -> bool {
+        self.sends.iter().any(|send| matches!(send.bytes, Bytes::ReadBuffer(at) if at == address))
+    }
+
+    pub(super) fn queued(&self) -> (usize, usize) {
+        let asyncs = self.sends.iter().filter(|send| !send.sync);
+        asyncs.fold((0, 0), |(count, bytes), send| (count + 1, bytes + send.length))
+    }
+}
+
+/// A listen socket that is or was in a port.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) port: usize,
+    pub(super) number: RawFd,
+    pub(super) name: Vec<u8>,
+    pub(super) removed: Option<OwnedFd>,
+    pub(super) ended: bool,
+}
+
+/// A buffer that was taken and not released.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) address: usize,
+    pub(super) length: usize,
+    pub(super) port: usize,
+}
+
+/// A client that has connected and is not accepted yet.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) name: Vec<u8>,
+    pub(super) end: OwnedFd,
+}
+
+/// Everything, and the first rule that was broken.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) script: Script,
+    pub(super) ports: Vec<Port>,
+    pub(super) sockets: Vec<Socket>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) clients: Vec<Client>,
+    pub(super) taken: Vec<Taken>,
+    /// The ports whose runs are in progress, the innermost last.
+    pub(super) running: Vec<usize>,
+    /// The callbacks in progress, the innermost last.
+    pub(super) callbacks: Vec<Callback>,
+    pub(super) called_back: u64,
+    /// The issue call in progress, in which no callback may come.
+    pub(super) calling: Option<&'static str>,
+    pub(super) in_callbacks: u8,
+    pub(super) next_send: usize,
+    pub(super) next_byte: u8,
+    broken: Option<String>,
+}
+
+/// A callback in progress.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Callback {
+    pub(super) port: usize,
+    /// `None` in a listen socket's farewell.
+    pub(super) socket: Option<usize>,
+    pub(super) operation: u32,
+}
+
+thread_local! {
+    static WORLD: RefCell<World> = RefCell::default();
+}
+
+/// The world of this thread, on which every callback runs. Never to be held over a call of the interface.
+pub(super) fn world<T>(look: impl FnOnce(&mut World) -> T) -> T {
+    WORLD.with_borrow_mut(look)
+}
+
+/// A rule was broken.
+pub(super) fn note(broken: String) {
+    world(|world| {
+        world.broken.get_or_insert(broken);
+    });
+}
+
+impl World {
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    pub(super) fn broken(&mut self) -> Option<String> {
+        self.broken.take()
+    }
+
+    /// Bytes to be sent, other ones each time.
+    pub(super) fn some_bytes(&mut self, length: usize) -> Box<[u8]> {
+        static BYTES: LazyLock<Vec<u8>> =
+            LazyLock::new(|| (0..MAX_LENGTH + usize::from(u8::MAX)).map(|at| (at ^ at >> 8) as u8).collect());
+        let first = usize::from(self.next_byte);
+        self.next_byte = self.next_byte.wrapping_add(97);
+        BYTES[first..first + length].into()
+    }
+
+    /// What a number is that is given as a port.
+    pub(super) fn port_of(&self, handle: Handle) -> Option<usize> {
+        self.ports.iter().position(|port| port.handle == handle)
+    }
+
+    /// What a number is that is given as a socket; the last that had it, since a dead one's never comes back.
+    pub(super) fn socket_of(&self, handle: Handle) -> Option<usize> {
+        self.sockets.iter().rposition(|socket| socket.handle == handle.addr())
+    }
+
+    /// The codes with which a call on this port fails; none if the port is alive.
+    pub(super) fn wrong_port(&self, handle: Handle) -> Vec<c_int> {
+        match self.port_of(handle) {
+            _ if handle.is_null() => vec![c::NULL_POINTER],
+            None => vec![c::BAD_HANDLE, c::CLOSED],
+            Some(port) if self.ports[port].deleted => vec![c::CLOSED],
+            Some(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a callback of this socket is in progress.
+    fn is_called(&self, socket: usize) -> bool {
+        self.callbacks.iter().any(|callback| callback.socket == Some(socket))
+    }
+
+    /// The codes with which a call on this socket in this port fails, whatever call it is; none if both are right.
+    pub(super) fn wrong_socket(&self, port: Handle, socket: Handle) -> Vec<c_int> {
+        match self.socket_of(socket) {
+            _ if socket.is_null() => vec![c::NULL_POINTER],
+            None => vec![c::BAD_HANDLE, c::CLOSED],
+            // While its farewell is being called it is dead to its own port, and still another's to others.
+            Some(at) if self.sockets[at].ended && self.is_called(at) => vec![c::CLOSED, c::WRONG_PORT],
+            Some(at) if self.sockets[at].ended => vec![c::CLOSED],
+            Some(at) if self.port_of(port) != Some(self.sockets[at].port) => vec![c::WRONG_PORT],
+            Some(_) => Vec::new(),
+        }
+    }
+}
