@@ -1,12 +1,12 @@
 //! The bench's own program started again as a server.
 //!
-//! The child writes one line of JSON for its address and, when it is done, one for its outcome, both to its standard
-//! output. A child that measures its memory answers each line on its standard input with one.
+//! A child writes lines of JSON to its standard output: one for its address and, when it is done, one for its outcome. One
+//! that measures its memory, or is told what to do, answers each line on its standard input with one.
 
 use crate::cpus;
 use crate::error::{Doing, Error};
 use crate::memory::Memory;
-use crate::{CHILD_COMMAND, subject, yardstick};
+use crate::{CHILD_COMMAND, hostile, subject, yardstick};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::de::DeserializeOwned;
@@ -31,12 +31,23 @@ pub(crate) enum Role {
     Idle,
 }
 
+/// The task of a child that echoes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct Task {
+pub(crate) struct Echoing {
     role: Role,
     backend: String,
     connections: usize,
     cpu: usize,
+}
+
+/// What a child is started for.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    Echo(Echoing),
+    /// A server that hostile peers attack.
+    Attacked(hostile::ServerTask),
+    /// Those peers.
+    Attack(hostile::AttackTask),
 }
 
 /// What a server counted over its life.
@@ -57,10 +68,20 @@ impl From<Statistics> for Outcome {
 pub(crate) fn serve(task: &str) -> Result<(), Error> {
     // Whoever started it and dies takes it along.
     set_parent_process_death_signal(Some(Signal::KILL)).needed("prctl")?;
-    let task: Task = serde_json::from_str(task).needed("the child's task")?;
-    let Some(kind) = BackendKind::from_name(&task.backend) else {
-        return Err(Error::cannot_start(format!("no backend named {}", task.backend)));
-    };
+    match serde_json::from_str(task).needed("the child's task")? {
+        Task::Echo(task) => echo(&task),
+        Task::Attacked(task) => hostile::serve(&task),
+        Task::Attack(task) => hostile::attack(&task),
+    }
+}
+
+/// The backend of a task.
+pub(crate) fn backend_named(name: &str) -> Result<BackendKind, Error> {
+    BackendKind::from_name(name).ok_or_else(|| Error::cannot_start(format!("no backend named {name}")))
+}
+
+fn echo(task: &Echoing) -> Result<(), Error> {
+    let kind = backend_named(&task.backend)?;
     cpus::pin(task.cpu)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).needed("a listener on loopback")?;
     let address = listener.local_addr().needed("its address")?;
@@ -89,7 +110,8 @@ pub(crate) fn serve(task: &str) -> Result<(), Error> {
     }
 }
 
-fn tell(answer: &impl Serialize) -> Result<(), Error> {
+/// Writes one line for the parent.
+pub(crate) fn tell(answer: &impl Serialize) -> Result<(), Error> {
     let mut line = serde_json::to_string(answer).doing("JSON")?;
     line.push('\n');
     let mut stdout = io::stdout().lock();
@@ -98,22 +120,20 @@ fn tell(answer: &impl Serialize) -> Result<(), Error> {
 
 /// A child, seen from the bench. Dropping it ends the process.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct Process {
     child: Child,
     answers: BufReader<ChildStdout>,
     questions: ChildStdin,
     cpu_clock: libc::clockid_t,
-    address: SocketAddr,
 }
 
-impl Server {
-    /// Starts a child; when this returns, its listener is there.
-    pub(crate) fn start(role: Role, kind: BackendKind, connections: usize, cpu: usize) -> Result<Server, Error> {
+impl Process {
+    /// Starts a child.
+    pub(crate) fn start(task: &Task) -> Result<Process, Error> {
         let program = std::env::current_exe().needed("this program's own path")?;
-        let task = Task { role, backend: kind.name().to_owned(), connections, cpu };
         let mut child = Command::new(program)
             .arg(CHILD_COMMAND)
-            .arg(serde_json::to_string(&task).needed("JSON")?)
+            .arg(serde_json::to_string(task).needed("JSON")?)
             // They would override what is asked for here.
             .env_remove("SOCKET_IOCP_BACKEND")
             .env_remove("SOCKET_IOCP_THREADS")
@@ -125,14 +145,7 @@ impl Server {
             unreachable!("both were asked for");
         };
         let cpu_clock = cpu_clock_of(child.id())?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut server = Server { child, answers: BufReader::new(stdout), questions, cpu_clock, address };
-        server.address = server.answer()?;
-        Ok(server)
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        Ok(Process { child, answers: BufReader::new(stdout), questions, cpu_clock })
     }
 
     /// The CPU time of all its threads so far, as the scheduler counts it.
@@ -141,42 +154,74 @@ impl Server {
         // SAFETY: the time is writable for the call.
         let result = unsafe { libc::clock_gettime(self.cpu_clock, &raw mut time) };
         if result != 0 {
-            return Err(io::Error::last_os_error()).doing("the CPU clock of a server");
+            return Err(io::Error::last_os_error()).doing("the CPU clock of a child");
         }
         Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
     }
 
-    /// Asks a child of [`Role::Idle`] for its memory.
-    pub(crate) fn memory(&mut self) -> Result<Memory, Error> {
-        self.questions.write_all(b"\n").doing("a question to the server")?;
+    /// Asks for one answer more.
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        self.questions.write_all(b"\n").doing("a question to a child")?;
         self.answer()
     }
 
-    /// Waits for the outcome of an echo server whose connections have all been closed.
-    pub(crate) fn outcome(mut self) -> Result<Outcome, Error> {
-        self.answer()
-    }
-
-    fn answer<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+    /// Waits for an answer.
+    pub(crate) fn answer<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
         // One line for each question, so nothing is in the reader's buffer here.
         let mut ready = [PollFd::new(self.answers.get_ref(), PollFlags::IN)];
-        if poll(&mut ready, Some(&PATIENCE)).doing("waiting for the server")? == 0 {
-            return Err(Error::failed(format!("a server did not answer for {} seconds", PATIENCE.tv_sec)));
+        if poll(&mut ready, Some(&PATIENCE)).doing("waiting for a child")? == 0 {
+            return Err(Error::failed(format!("a child did not answer for {} seconds", PATIENCE.tv_sec)));
         }
         let mut line = String::new();
-        self.answers.read_line(&mut line).doing("the server's answer")?;
+        self.answers.read_line(&mut line).doing("a child's answer")?;
         if line.is_empty() {
-            return Err(Error::failed("a server ended early (what it wrote to standard error says why)"));
+            return Err(Error::failed("a child ended early (what it wrote to standard error says why)"));
         }
-        serde_json::from_str(&line).doing("the server's answer")
+        serde_json::from_str(&line).doing("a child's answer")
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
         // Errors mean that it has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A child that echoes.
+#[derive(Debug)]
+pub(crate) struct Server {
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a child; when this returns, its listener is there.
+    pub(crate) fn start(role: Role, kind: BackendKind, connections: usize, cpu: usize) -> Result<Server, Error> {
+        let task = Echoing { role, backend: kind.name().to_owned(), connections, cpu };
+        let mut process = Process::start(&Task::Echo(task))?;
+        let address = process.answer()?;
+        Ok(Server { process, address })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The CPU time of all its threads so far, as the scheduler counts it.
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Error> {
+        self.process.cpu_time()
+    }
+
+    /// Asks a child of [`Role::Idle`] for its memory.
+    pub(crate) fn memory(&mut self) -> Result<Memory, Error> {
+        self.process.ask()
+    }
+
+    /// Waits for the outcome of an echo server whose connections have all been closed.
+    pub(crate) fn outcome(mut self) -> Result<Outcome, Error> {
+        self.process.answer()
     }
 }
 
@@ -186,6 +231,6 @@ fn cpu_clock_of(pid: u32) -> Result<libc::clockid_t, Error> {
     // SAFETY: the clock's number is writable for the call.
     match unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &raw mut clock) } {
         0 => Ok(clock),
-        errno => Err(io::Error::from_raw_os_error(errno)).needed("the CPU clock of a server"),
+        errno => Err(io::Error::from_raw_os_error(errno)).needed("the CPU clock of a child"),
     }
 }

@@ -14,6 +14,8 @@
 //!
 //! A bench reports, it does not judge: the one thing that it fails for is a wrong or missing echo.
 //!
+//! `measure_hostile` has hostile peers attack the subject, and compares it with itself when nobody does.
+//!
 //! A program that calls `run` must call `serve_child` when it is started with `CHILD_COMMAND` as its first argument.
 //!
 //! On Windows it is not time that is measured: `count_calls` counts the calls of Winsock and of the completion port
@@ -32,6 +34,8 @@ mod child;
 mod cpus;
 #[cfg(all(test, target_os = "linux"))]
 mod echo_tests;
+#[cfg(not(windows))]
+mod hostile;
 #[cfg(target_os = "linux")]
 mod idle;
 #[cfg(target_os = "linux")]
@@ -52,6 +56,10 @@ mod yardstick;
 #[cfg(windows)]
 pub use calls::{CallOptions, CallReport, Calls, Mode, Server, count_calls};
 pub use error::Error;
+#[cfg(not(windows))]
+pub use hostile::{
+    Attack, Comparison, Cost, HostileOptions, HostileReport, Limits, Release, Strength, Usage, measure_hostile,
+};
 #[cfg(not(windows))]
 pub use report::{Idle, Machine, Placement, Report, Round, Sample};
 #[cfg(not(windows))]

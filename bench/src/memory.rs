@@ -31,9 +31,9 @@ impl Memory {
     }
 }
 
-fn field(smaps: &str, name: &str) -> Result<u64, Error> {
+pub(crate) fn field(smaps: &str, name: &str) -> Result<u64, Error> {
     let kibibytes = smaps.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse().ok());
-    kibibytes.map(|count: u64| count * 1024).ok_or_else(|| Error::failed(format!("no {name} in smaps_rollup")))
+    kibibytes.map(|count: u64| count * 1024).ok_or_else(|| Error::failed(format!("no {name} in /proc")))
 }
 
 /// See [`mallinfo2(3)`](https://man7.org/linux/man-pages/man3/mallinfo2.3.html); glibc counts all its arenas.

@@ -130,11 +130,14 @@ mod tests {
             "serve echo --listen 127.0.0.1:0",
             "serve echo --listen 127.0.0.1:0 --idle-reads --skip-on-success off",
             "serve discard -l [::1]:7 --workers 2 --backend readiness --read-buffer 1 --backlog 1",
+            "serve echo --listen 127.0.0.1:0 --idle-timeout 60 --max-queued-bytes 65536",
             "serve chargen --listen unix:/tmp/s --max-connections 5 --linger 1",
             "load localhost:7 --rate 1000 --duration 3 --json --warmup 1",
             "load unix:/tmp/s --messages 1000 --pipeline 16 --threads 2",
             "probe --json",
             "bench",
+            #[cfg(not(windows))]
+            "bench --hostile --rounds 6 --rate 1000 --share 5 --silent 100 --peers 10 --backend readiness --json",
             #[cfg(not(windows))]
             "bench --rounds 7 -d 0.2 -c 50 -s 1 --backend readiness --idle 0 --json",
             #[cfg(windows)]
@@ -159,6 +162,8 @@ mod tests {
             ("serve echo --listen 127.0.0.1:0 --backend sim", "backends are"),
             ("serve echo --listen 127.0.0.1:0 --skip-on-success", "--skip-on-success"),
             ("serve echo --listen 127.0.0.1:0 --skip-on-success yes", "on or off"),
+            ("serve echo --listen 127.0.0.1:0 --idle-timeout 0", "--idle-timeout"),
+            ("serve echo --listen 127.0.0.1:0 --max-queued-bytes 0", "--max-queued-bytes"),
             ("load", "<ADDR>"),
             ("load 127.0.0.1:7 --duration 1 --messages 5", "--messages"),
             ("load 127.0.0.1:7 --warmup 1 --messages 5", "--messages"),
@@ -169,6 +174,8 @@ mod tests {
             ("probe extra", "extra"),
             ("bench --rounds 0", "--rounds"),
             ("bench --size 4097", "--size"),
+            #[cfg(not(windows))]
+            ("bench --silent 5", "--hostile"),
             #[cfg(not(windows))]
             ("bench-child", "<TASK>"),
             #[cfg(feature = "torture")]

@@ -18,7 +18,8 @@
 #include <strings.h>
 #endif
 
-enum { MAX_HEAD = 8192, READ_SIZE = 4096, OUT_SIZE = 65536 };
+/* A connection on which nothing moves for IDLE_TIMEOUT_MS is reset. */
+enum { MAX_HEAD = 8192, READ_SIZE = 4096, OUT_SIZE = 65536, IDLE_TIMEOUT_MS = 60000 };
 
 struct connection
 {
@@ -303,14 +304,16 @@ static void ended( SOCKET socket, void *user )
 
 int main( int argc, char **argv )
 {
+    struct socket_iocp_options options = SOCKET_IOCP_OPTIONS_INIT;
     const char *root = argc > 2 ? argv[2] : ".";
     int code;
+    options.idle_timeout_ms = IDLE_TIMEOUT_MS;
     directory = open_root( root );
     if( directory == NO_FILE )
     {
         fprintf( stderr, "http: %s: cannot be opened\n", root );
         return 2;
     }
-    code = socket_iocp_new( &port, READ_SIZE, accepted, received, sent, ended );
+    code = socket_iocp_new_with_options( &port, READ_SIZE, accepted, received, sent, ended, &options );
     return serve_until_interrupt( "http", argc > 1 ? argv[1] : "127.0.0.1:8080", port, code );
 }

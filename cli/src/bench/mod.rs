@@ -1,7 +1,10 @@
 //! `socket-iocp bench`: beside hand-written loops, the CPU time of a message; on Windows, its calls of the system.
+//! With `--hostile`, what attackers make of it.
 
 #[cfg(windows)]
 mod calls;
+#[cfg(not(windows))]
+mod hostile;
 #[cfg(not(windows))]
 mod timed;
 

@@ -12,7 +12,7 @@ use crate::failure::{EXIT_INTERRUPTED, Failure};
 use crate::{limits, report, signals};
 use clap::Args;
 use service::Event;
-use socket_iocp::{Options, Port, SocketHandle, Statistics};
+use socket_iocp::{MAX_IDLE_TIMEOUT, Options, Port, SocketHandle, Statistics};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -55,6 +55,16 @@ pub struct ServeArgs {
     /// How long a connection may take to close gracefully
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = positive_seconds)]
     pub linger: Duration,
+
+    /// Reset a connection that keeps the server waiting for so long: with nothing to read, or with nothing it reads
+    /// [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = idle_seconds)]
+    pub idle_timeout: Option<Duration>,
+
+    /// Echo reads on while so many bytes of its answers are queued, counted by whole read buffers [default: none, each
+    /// answer is sent before more is read]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_queued_bytes: Option<u32>,
 
     /// Wait for data without a buffer, so that an idle connection pins no memory; only completion ports mind
     #[arg(long, hide = cfg!(not(windows)))]
@@ -101,8 +111,13 @@ impl PortArgs {
 pub fn command(args: &ServeArgs) -> Result<ExitCode, Failure> {
     limits::raise_descriptors();
     let (notices, events) = mpsc::channel();
+    let queue = queue_of(args)?;
     let listening = Listening::open(&args.listen.resolve()?, args.listen_queue)?;
-    let port = make_port(Service::new(args.service, notices.clone()), args)?;
+    let mut service = Service::new(args.service, notices.clone());
+    if queue.is_some() {
+        service = service.reading_on();
+    }
+    let port = make_port(service, args, queue)?;
     signals::on_interrupt(move || {
         // The receiver goes only when the process ends.
         let _ = notices.send(Event::Interrupt);
@@ -112,10 +127,48 @@ pub fn command(args: &ServeArgs) -> Result<ExitCode, Failure> {
     server.run_until_interrupted(&events)
 }
 
-fn make_port(service: Service, args: &ServeArgs) -> Result<Port<Service>, Failure> {
+/// Parses an idle time-out that a port takes.
+fn idle_seconds(text: &str) -> Result<Duration, String> {
+    let timeout = positive_seconds(text)?;
+    if timeout > MAX_IDLE_TIMEOUT {
+        return Err(format!("at most {} seconds", MAX_IDLE_TIMEOUT.as_secs()));
+    }
+    Ok(timeout.max(Duration::from_millis(1)))
+}
+
+/// What may be queued on one connection; `None` where nothing is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct QueueLimits {
+    sends: u32,
+    bytes: u32,
+}
+
+/// The limits that `--max-queued-bytes` stands for. An answer of one byte holds its whole read buffer, so it is their
+/// number that bounds the memory.
+fn queue_of(args: &ServeArgs) -> Result<Option<QueueLimits>, Failure> {
+    let Some(bytes) = args.max_queued_bytes else { return Ok(None) };
+    let read_buffer = args.port.read_buffer;
+    if args.service != ServiceKind::Echo {
+        return Err(Failure::cannot_start("--max-queued-bytes is for echo: no other service queues anything"));
+    }
+    match u32::try_from(u64::from(bytes) / read_buffer) {
+        Ok(sends @ 1..) => Ok(Some(QueueLimits { sends, bytes })),
+        _ => Err(Failure::cannot_start(format!(
+            "--max-queued-bytes must be at least a read buffer: {read_buffer} bytes"
+        ))),
+    }
+}
+
+fn make_port(service: Service, args: &ServeArgs, queue: Option<QueueLimits>) -> Result<Port<Service>, Failure> {
     let mut options = args.port.options().linger(args.linger.max(Duration::from_millis(1))).idle_reads(args.idle_reads);
     if let Some(connections) = args.max_connections {
         options = options.max_sockets(usize::try_from(connections).unwrap_or(usize::MAX));
+    }
+    if let Some(timeout) = args.idle_timeout {
+        options = options.idle_timeout(timeout);
+    }
+    if let Some(QueueLimits { sends, bytes }) = queue {
+        options = options.max_queued_sends(sends).max_queued_bytes(bytes);
     }
     if let Some(skip) = args.skip_on_success {
         options = options.skip_on_success(skip);
@@ -223,4 +276,42 @@ fn statistics_line(statistics: &Statistics) -> String {
         statistics.accept_backoffs,
         statistics.panics
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    fn queue(line: &str) -> Result<Option<QueueLimits>, String> {
+        let words = ["serve"].into_iter().chain(line.split_whitespace()).chain(["--listen", "127.0.0.1:0"]);
+        queue_of(&Cli::parse_from(words).args).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn queued_bytes_are_counted_by_whole_read_buffers() {
+        assert_eq!(queue("echo"), Ok(None));
+        let limits = QueueLimits { sends: 2, bytes: 2999 };
+        assert_eq!(queue("echo --read-buffer 1000 --max-queued-bytes 2999"), Ok(Some(limits)));
+        let refused = queue("echo --read-buffer 1000 --max-queued-bytes 999").expect_err("less than one");
+        assert!(refused.contains("1000 bytes"), "{refused}");
+        let refused = queue("discard --max-queued-bytes 65536").expect_err("nothing to queue");
+        assert!(refused.contains("for echo"), "{refused}");
+    }
+
+    #[test]
+    fn an_idle_timeout_is_one_that_a_port_takes() {
+        assert_eq!(idle_seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(idle_seconds("0.0000001"), Ok(Duration::from_millis(1)));
+        assert!(idle_seconds("0").is_err());
+        let most = MAX_IDLE_TIMEOUT.as_secs();
+        assert_eq!(idle_seconds(&most.to_string()), Ok(MAX_IDLE_TIMEOUT));
+        assert!(idle_seconds(&(most + 1).to_string()).is_err());
+    }
 }

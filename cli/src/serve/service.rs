@@ -33,6 +33,8 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Service {
     kind: ServiceKind,
+    /// Echo reads on while its answers are queued.
+    reads_on: bool,
     notices: Sender<Event>,
     /// Touched once when a connection comes and once when it goes, never for a message.
     connections: Mutex<Connections>,
@@ -46,7 +48,12 @@ struct Connections {
 
 impl Service {
     pub fn new(kind: ServiceKind, notices: Sender<Event>) -> Service {
-        Service { kind, notices, connections: Mutex::default() }
+        Service { kind, reads_on: false, notices, connections: Mutex::default() }
+    }
+
+    /// Echo queues its answers, up to the limits of its port, and reads on meanwhile.
+    pub fn reading_on(self) -> Service {
+        Service { reads_on: true, ..self }
     }
 
     /// From now on connections are refused, and the last farewell brings [`Event::Drained`]. Returns the connections
@@ -67,7 +74,35 @@ impl Service {
         }
         context.recv()
     }
+
+    /// Sends back what came. A client that does not read is not read from: either the next recv is issued when this send
+    /// has completed, or, where answers are queued, when there is room for one more.
+    fn echo(&self, context: &Context<'_, Self>, held: &mut Held, bytes: ReadBuffer) -> Result<(), Error> {
+        if !self.reads_on {
+            return context.sync_send(bytes, ()).map_err(|refused| refused.error);
+        }
+        match context.send(bytes, ()) {
+            Ok(()) => context.recv(),
+            Err(refused) if refused.error.code() == ErrorCode::QueueFull => {
+                *held = refused.buffer.into_read_buffer().ok();
+                Ok(())
+            }
+            Err(refused) => Err(refused.error),
+        }
+    }
+
+    /// What follows an answer of echo that has been sent.
+    fn echoed(&self, context: &Context<'_, Self>, held: &mut Held) -> Result<(), Error> {
+        match held.take() {
+            Some(bytes) => self.echo(context, held, bytes),
+            None if self.reads_on => Ok(()),
+            None => context.recv(),
+        }
+    }
 }
+
+/// What came in while the queue of answers was full. No recv is outstanding then.
+type Held = Option<ReadBuffer>;
 
 fn send_lines(context: &Context<'_, Service>) -> Result<(), Error> {
     context.sync_send(&LINES, ()).map_err(|refused| refused.error)
@@ -82,10 +117,10 @@ fn end_if_refused(context: &Context<'_, Service>, issued: Result<(), Error>) {
 
 impl Handler for Service {
     type Listener = ();
-    type Socket = ();
+    type Socket = Held;
     type Write = ();
 
-    fn accept(&self, context: &Context<'_, Self>, _: &()) -> Option<()> {
+    fn accept(&self, context: &Context<'_, Self>, _: &()) -> Option<Held> {
         let mut connections = self.lock();
         // A connection that memory cannot be had for is refused, and the server goes on.
         if connections.draining || connections.open.try_reserve(1).is_err() {
@@ -93,16 +128,15 @@ impl Handler for Service {
         }
         self.first_operations(context).ok()?;
         connections.open.insert(context.handle());
-        Some(())
+        Some(None)
     }
 
-    fn recv(&self, context: &Context<'_, Self>, _: &mut (), received: Result<ReadBuffer, Error>) {
+    fn recv(&self, context: &Context<'_, Self>, held: &mut Held, received: Result<ReadBuffer, Error>) {
         let Ok(bytes) = received else { return };
         let issued = if bytes.is_empty() {
             context.close()
         } else if self.kind == ServiceKind::Echo {
-            // The next recv is issued when the send has completed: a client that does not read is not read from.
-            context.sync_send(bytes, ()).map_err(|refused| refused.error)
+            self.echo(context, held, bytes)
         } else {
             drop(bytes);
             context.recv()
@@ -110,19 +144,20 @@ impl Handler for Service {
         end_if_refused(context, issued);
     }
 
-    fn send(&self, context: &Context<'_, Self>, _: &mut (), sent: Sent<()>) {
+    fn send(&self, context: &Context<'_, Self>, held: &mut Held, sent: Sent<()>) {
+        drop(sent.buffer);
         if sent.result.is_err() {
             return;
         }
         let issued = match self.kind {
-            ServiceKind::Echo => context.recv(),
+            ServiceKind::Echo => self.echoed(context, held),
             ServiceKind::Discard => Ok(()),
             ServiceKind::Chargen => send_lines(context),
         };
         end_if_refused(context, issued);
     }
 
-    fn error(&self, context: &Context<'_, Self>, _: (), _: Farewell) {
+    fn error(&self, context: &Context<'_, Self>, _: Held, _: Farewell) {
         let mut connections = self.lock();
         connections.open.remove(&context.handle());
         if connections.draining && connections.open.is_empty() {

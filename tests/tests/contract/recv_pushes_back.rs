@@ -17,7 +17,7 @@ fn probe(reading: Arc<AtomicBool>) -> Probe {
     Probe::reacting(move |probe, context: Option<&Context<'_, Probe>>, event| {
         let context = context?;
         match event {
-            Event::Received { state: 2, result: Ok(bytes), .. } => {
+            Event::Received { state: 2, result: Ok(bytes), .. } if !bytes.is_empty() => {
                 context.send(bytes.clone(), 0).expect("a live socket");
                 context.recv().expect("a live socket");
             }

@@ -6,7 +6,7 @@
 //! never in memory as a whole, and a client that does not read is not read from.
 //!
 //! Files are read in the callbacks, which holds up a worker for as long as the disk takes; a server for slow disks would
-//! read them on threads of its own and issue the sends from there. It knows no idle timeout: a real one would.
+//! read them on threads of its own and issue the sends from there. A connection on which nothing moves for a minute is reset.
 
 #![forbid(unsafe_code)]
 
@@ -19,9 +19,12 @@ use request::Request;
 use socket_iocp::{Context, Error, Farewell, Handler, Options, ReadBuffer, Sent};
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Bytes of one send at most, but for the head of a response that begins just below it.
 const PIECE: usize = 64 << 10;
+/// How long a client may say nothing, or read nothing of what it is sent.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of each of its buffers that an idle connection keeps.
 const IDLE_CAPACITY: usize = 1 << 10;
 
@@ -98,7 +101,10 @@ impl Http {
             let _ = context.close();
         } else {
             connection.out.shrink_to(IDLE_CAPACITY);
-            connection.requests.shrink_to(IDLE_CAPACITY);
+            if connection.requests.is_empty() {
+                // Not while a request comes in pieces: each of them would have it moved.
+                connection.requests.shrink_to(IDLE_CAPACITY);
+            }
             let _ = context.recv();
         }
     }
@@ -137,6 +143,7 @@ fn main() -> ExitCode {
     socket_iocp_examples::run("http ADDRESS DIRECTORY", |[address, directory]| {
         let root = Root::open_directory(directory.as_ref())
             .map_err(|error| format!("cannot serve {}: {error}", directory.display()))?;
-        socket_iocp_examples::serve(Http { root }, Options::new(4 << 10), &address)
+        let options = Options::new(4 << 10).idle_timeout(IDLE_TIMEOUT);
+        socket_iocp_examples::serve(Http { root }, options, &address)
     })
 }

@@ -72,7 +72,10 @@ impl Redis {
         } else if client.last {
             let _ = context.close();
         } else {
-            client.commands.shrink_to(IDLE_CAPACITY);
+            if client.commands.is_empty() {
+                // Not while a command comes in pieces: each of them would have it moved, up to a mebibyte for a byte.
+                client.commands.shrink_to(IDLE_CAPACITY);
+            }
             client.replies.shrink_to(IDLE_CAPACITY);
             let _ = context.recv();
         }
