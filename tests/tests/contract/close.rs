@@ -1,7 +1,7 @@
 //! Close, as the contract has it under "Ending" 2: everything queued arrives, then FIN, and nothing of it is destroyed
 //! by what the peer still sends.
 
-use socket_iocp::{ErrorCode, MAX_IDLE_TIMEOUT, MAX_LINGER, Port};
+use socket_iocp::{ErrorCode, MAX_IDLE_TIMEOUT, Port};
 use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -65,7 +65,7 @@ fn input_in_flight_destroys_nothing_that_was_sent(lab: &Lab) {
 /// report each.
 fn a_peer_that_has_sent_its_fin_gets_everything(lab: &Lab) {
     const LEN: usize = 2 << 20;
-    let options = lab.options().idle_timeout(MAX_IDLE_TIMEOUT).linger(MAX_LINGER);
+    let options = lab.options().idle_timeout(MAX_IDLE_TIMEOUT);
     let port = Port::new(Probe::silent(), options).expect("a port");
     let (socket, mut client) = lab.pair();
     let handle = port.add_connected(socket, 0).expect("a connected socket");
