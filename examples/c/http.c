@@ -173,6 +173,16 @@ static const char *header( const char *line, const char *end, const char *name )
     return NULL;
 }
 
+/* Whether every line after the first is a name, a colon, and something: no name has a space in it. One that had could hide a
+ * header that another server sees. */
+static int headers_are_clean( const char *line, const char *end )
+{
+    for( line += strlen( line ) + 2; line < end; line += strlen( line ) + 2 )
+        if( line[strcspn( line, ": \t" )] != ':' )
+            return 0;
+    return 1;
+}
+
 /* Answers the request whose head, without its empty line, is the text at `head`. It is taken apart in place. */
 static void answer( struct connection *connection, char *head, size_t count )
 {
@@ -185,6 +195,7 @@ static void answer( struct connection *connection, char *head, size_t count )
     path = strchr( head, ' ' );
     version = path == NULL ? NULL : strchr( path + 1, ' ' );
     bad = version == NULL || strncmp( version + 1, "HTTP/1.", 7 ) != 0;
+    bad |= !headers_are_clean( head, end );
     length = header( head, end, "Content-Length" );
     /* A body is not expected; one that came unread would be taken for the next request. */
     bad |= ( length != NULL && strcmp( length, "0" ) != 0 ) || header( head, end, "Transfer-Encoding" ) != NULL;

@@ -59,6 +59,7 @@ http_client() { # port
     [ "$(grep -c '^HTTP/1.1 200 OK' <<<"$body")" = 2 ] && [ "$(grep -c '^a file$' <<<"$body")" = 2 ] &&
         [ "$(grep -c '^HTTP/1.1 404 ' <<<"$body")" = 2 ] && [ "$(grep -c '^HTTP/1.1 405 ' <<<"$body")" = 1 ] &&
         [[ $(printf 'nonsense\r\n\r\n' | ask "$1") == 'HTTP/1.1 400 '* ]] &&
+        [[ $(printf 'GET / HTTP/1.1\r\nContent-Length : 5\r\n\r\nGET /' | ask "$1") == 'HTTP/1.1 400 '* ]] &&
         [[ $(head -c 9000 /dev/zero | tr '\0' x | ask "$1") == 'HTTP/1.1 431 '* ]] && return
     printf '%s\n' "$body"
     return 1

@@ -103,7 +103,7 @@ extern "C" fn enter<F: FnOnce()>(start: *mut c_void) -> *mut c_void {
 fn set_name(name: *const c_char) {
     // SAFETY: the name ends with a zero.
     unsafe {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "illumos"))]
         libc::pthread_setname_np(libc::pthread_self(), name);
         #[cfg(target_vendor = "apple")]
         libc::pthread_setname_np(name);
