@@ -25,6 +25,8 @@ pub(crate) enum CloseHow {
     Background,
     /// By reset.
     Reset,
+    /// The peer has reset it: there is nothing left that the call could wait for, whatever `SO_LINGER` says.
+    Over,
 }
 
 /// A listener's second descriptor.

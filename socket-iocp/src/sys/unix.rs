@@ -36,6 +36,11 @@ pub(crate) fn hints_at_close(os: i32) -> bool {
     matches!(os, libc::EBADF | libc::ENOTSOCK)
 }
 
+/// Whether an operation's error says that the connection is over on both sides.
+pub(crate) fn says_over(os: i32) -> bool {
+    os == libc::ECONNRESET
+}
+
 /// Whether the system has given an operation up that nobody here has cancelled, the socket being as it was.
 pub(crate) fn was_given_up(_: i32) -> bool {
     false
@@ -130,12 +135,12 @@ pub(super) fn close(socket: RawSocket, how: CloseHow, expected: Option<Identity>
     if expected.is_some_and(|expected| !is_still(socket, expected)) {
         return false;
     }
-    let linger = match how {
-        CloseHow::Background => None,
-        CloseHow::Reset => Some(Duration::ZERO),
-    };
     // A kind of socket without the option closes as it always does.
-    let _ = on_socket(socket, |socket| socket.set_linger(linger));
+    let _ = match how {
+        CloseHow::Background => on_socket(socket, |socket| socket.set_linger(None)),
+        CloseHow::Reset => on_socket(socket, |socket| socket.set_linger(Some(Duration::ZERO))),
+        CloseHow::Over => Ok(()),
+    };
     close_descriptor(socket);
     true
 }

@@ -15,7 +15,7 @@ mod error;
 pub(crate) mod process;
 
 pub(super) use error::is_shortage;
-pub(crate) use error::{hints_at_close, portable_code, sort_accept_error, was_given_up};
+pub(crate) use error::{hints_at_close, portable_code, says_over, sort_accept_error, was_given_up};
 
 #[cfg(test)]
 mod tests;
@@ -107,7 +107,7 @@ pub(super) fn close(socket: RawSocket, how: CloseHow, expected: Option<Identity>
         return false;
     }
     let linger = match how {
-        CloseHow::Background => None,
+        CloseHow::Background | CloseHow::Over => None,
         CloseHow::Reset => Some(Duration::ZERO),
     };
     // It fails for a number that is no longer open; then there is nothing to close.

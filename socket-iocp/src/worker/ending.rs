@@ -6,6 +6,7 @@ use crate::handle::{Entry, Slot, SocketTable};
 use crate::handler::{Farewell, Handler, Names};
 use crate::socket::{Close, Machine};
 use crate::sys::net::{CloseHow, Identity};
+use crate::sys::says_over;
 use std::sync::atomic::{Ordering, fence};
 
 impl<H: Handler> Worker<H> {
@@ -39,6 +40,9 @@ impl<H: Handler> Worker<H> {
             }
         }
         let how = match close {
+            Close::Background if reason.is_err_and(|error| error.os_error().is_some_and(says_over)) => {
+                Some(CloseHow::Over)
+            }
             Close::Background => Some(CloseHow::Background),
             Close::Reset => Some(CloseHow::Reset),
             Close::HandBack | Close::Never => None,

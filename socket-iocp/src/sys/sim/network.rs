@@ -272,7 +272,7 @@ impl Network {
         let socket = descriptor.socket;
         state.descriptors.take(number);
         match how {
-            CloseHow::Background => state.release(socket),
+            CloseHow::Background | CloseHow::Over => state.release(socket),
             CloseHow::Reset => state.release_by_reset(socket),
         }
         self.notify(&state);

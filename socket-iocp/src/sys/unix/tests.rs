@@ -210,6 +210,23 @@ fn a_close_by_reset_is_a_reset() {
 }
 
 #[test]
+fn a_close_of_what_the_peer_has_reset_minds_no_linger_either() {
+    let (mut server, client) = tcp();
+    let socket = SockRef::from(&server);
+    socket.set_linger(Some(Duration::from_secs(3600))).expect("the option");
+    socket.set_nonblocking(true).expect("the flag");
+    let block = vec![0; 1 << 20];
+    while socket.send(&block).is_ok() {}
+    socket.set_nonblocking(false).expect("the flag");
+    SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("the option");
+    drop(client);
+    let error = server.read(&mut [0]).expect_err("a reset");
+    assert!(says_over(error.raw_os_error().expect("the system's")), "{error}");
+    // It would wait for an hour.
+    close_as(server, CloseHow::Over);
+}
+
+#[test]
 fn a_close_in_the_background_minds_no_linger_of_the_programs() {
     let (server, client) = tcp();
     let socket = SockRef::from(&server);

@@ -130,6 +130,11 @@ pub(crate) fn hints_at_close(code: i32) -> bool {
         || u32::try_from(code).is_ok_and(|code| HINTS.contains(&code))
 }
 
+/// Whether an operation's error says that the connection is over on both sides: here `SO_LINGER` is set in any case.
+pub(crate) fn says_over(_: i32) -> bool {
+    false
+}
+
 /// Whether the system has given an operation up that nobody here has cancelled, the socket being as it was.
 pub(crate) fn was_given_up(code: i32) -> bool {
     code == windows::ERROR_OPERATION_ABORTED as i32
