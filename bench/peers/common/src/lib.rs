@@ -1,10 +1,16 @@
 //! What the peers written in Rust share: their arguments, their address, their end. See `bench/peers/README.md`.
 
+mod intake;
+
+pub use intake::Intake;
+
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::exit;
+use std::sync::mpsc::Receiver;
 use std::thread;
+use std::time::Duration;
 
 /// Bytes of a request of `answer`.
 pub const REQUEST_BYTES: usize = 64;
@@ -14,6 +20,8 @@ pub const MESSAGE_BYTES: usize = 128;
 pub const WAKE_BYTES: usize = 64;
 /// Byte number n of a stream of `source` is n modulo this.
 pub const SOURCE_PERIOD: usize = 251;
+/// How long a peer leaves its listener alone when the system is short of what a connection takes.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The works of `bench/peers/README.md`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +37,7 @@ pub enum Work {
 }
 
 impl Work {
-    const ALL: [Work; 8] = [
+    pub const ALL: [Work; 8] = [
         Work::Echo,
         Work::Answer,
         Work::AnswerBatched,
@@ -128,6 +136,18 @@ pub fn read_messages(listener: &TcpListener, mut publish: impl FnMut([u8; MESSAG
         publish(message);
     }
     Ok(())
+}
+
+/// What the thread of `wake` does with a connection: has a message sent, waits for its answer, and so on until one of them says
+/// that the connection has gone.
+pub fn exchange(answers: &Receiver<()>, mut send: impl FnMut([u8; WAKE_BYTES]) -> bool) {
+    for number in 0_u64.. {
+        let mut message = [0; WAKE_BYTES];
+        message[..8].copy_from_slice(&number.to_le_bytes());
+        if !send(message) || answers.recv().is_err() {
+            return;
+        }
+    }
 }
 
 /// A piece of the stream of `source` that is sent again and again: a whole number of periods, `at_least` bytes or a few more.
