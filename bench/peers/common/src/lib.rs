@@ -1,7 +1,9 @@
 //! What the peers written in Rust share: their arguments, their address, their end. See `bench/peers/README.md`.
 
+mod backlog;
 mod intake;
 
+pub use backlog::{Backlog, tried};
 pub use intake::Intake;
 
 use socket2::{Domain, Socket, Type};
@@ -48,7 +50,7 @@ impl Work {
         Work::Wake,
     ];
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Work::Echo => "echo",
             Work::Answer => "answer",
