@@ -2,9 +2,11 @@
 
 mod backlog;
 mod intake;
+mod threads;
 
 pub use backlog::{Backlog, tried};
 pub use intake::Intake;
+pub use threads::{keep_waking, serve_by_threads};
 
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
@@ -107,8 +109,13 @@ fn usage() -> ! {
 
 /// A listener on a free port of 127.0.0.1, blocking.
 pub fn listen() -> io::Result<TcpListener> {
+    listen_on(0, false)
+}
+
+fn listen_on(port: u16, shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.set_reuse_port(shared)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
     socket.listen(4096)?;
     Ok(socket.into())
 }
@@ -150,6 +157,11 @@ pub fn exchange(answers: &Receiver<()>, mut send: impl FnMut([u8; WAKE_BYTES]) -
             return;
         }
     }
+}
+
+/// How many of so many bytes are whole records of a size.
+pub fn whole_records(bytes: usize, record: usize) -> usize {
+    bytes - bytes % record
 }
 
 /// A piece of the stream of `source` that is sent again and again: a whole number of periods, `at_least` bytes or a few more.

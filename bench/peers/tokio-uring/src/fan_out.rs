@@ -1,0 +1,94 @@
+//! `fan-out`: a task that reads and one that writes for each member, and a queue between them.
+
+use crate::{accept, streams::read_more};
+use bytes::Bytes;
+use peer_common::MESSAGE_BYTES;
+use slab::Slab;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::thread;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio_uring::net::{TcpListener, TcpStream};
+use tokio_uring::spawn;
+
+/// The queues of those that are there.
+type Members = Rc<RefCell<Slab<UnboundedSender<Bytes>>>>;
+
+/// Serves members. With a listener for a publisher its messages go to all of them, and what they send is thrown away.
+pub async fn serve(listener: &TcpListener, publisher: Option<std::net::TcpListener>, read_buffer: usize) -> ! {
+    let members = Members::default();
+    let subscribers = members.clone();
+    match publisher {
+        Some(publisher) => {
+            spawn(publish_for(publisher, subscribers));
+            accept_members(listener, &members, read_buffer, |_| {}).await
+        }
+        None => {
+            let heard = move |message: &[u8]| publish(&subscribers, message);
+            accept_members(listener, &members, read_buffer, heard).await
+        }
+    }
+}
+
+/// Publishes what a thread that serves no connections reads.
+async fn publish_for(publisher: std::net::TcpListener, members: Members) {
+    let (sender, mut messages) = unbounded_channel::<[u8; MESSAGE_BYTES]>();
+    thread::spawn(move || {
+        peer_common::read_messages(&publisher, |message| {
+            let _ = sender.send(message);
+        })
+    });
+    while let Some(message) = messages.recv().await {
+        publish(&members, &message);
+    }
+}
+
+async fn accept_members(
+    listener: &TcpListener,
+    members: &Members,
+    read_buffer: usize,
+    heard: impl Fn(&[u8]) + Clone + 'static,
+) -> ! {
+    loop {
+        let reader = Rc::new(accept(listener).await);
+        let writer = reader.clone();
+        let (sender, mut messages) = unbounded_channel::<Bytes>();
+        let member = members.borrow_mut().insert(sender);
+        spawn(async move {
+            while let Some(message) = messages.recv().await {
+                if writer.write_all(message).await.0.is_err() {
+                    return;
+                }
+            }
+        });
+        let (members, heard) = (members.clone(), heard.clone());
+        spawn(async move {
+            // However it ended, the member has gone.
+            let _ = hear(reader, read_buffer, heard).await;
+            members.borrow_mut().remove(member);
+        });
+    }
+}
+
+/// Reads messages until the member goes.
+async fn hear(reader: Rc<TcpStream>, read_buffer: usize, heard: impl Fn(&[u8])) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(read_buffer.max(MESSAGE_BYTES));
+    while let Some(mut filled) = read_more(&reader, buffer).await? {
+        let messages = filled.chunks_exact(MESSAGE_BYTES);
+        let rest = messages.remainder().len();
+        messages.for_each(&heard);
+        filled.drain(..filled.len() - rest);
+        buffer = filled;
+    }
+    Ok(())
+}
+
+fn publish(members: &Members, message: &[u8]) {
+    // All members' sends share it.
+    let message = Bytes::copy_from_slice(message);
+    for (_, member) in members.borrow().iter() {
+        // One whose writer has failed is about to be left out by its reader.
+        let _ = member.send(message.clone());
+    }
+}
