@@ -17,7 +17,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-/// Submissions that are gathered before the kernel is told of them. A longer queue is slower: its entries leave the cache.
+/// Submissions that are gathered before the kernel is told of them; more in a turn cost one call more.
 const SUBMISSION_ENTRIES: u32 = 1024;
 /// A completion for each of 10,000 connections, and more.
 const COMPLETION_ENTRIES: u32 = 16_384;

@@ -3,7 +3,7 @@
 use compio::buf::{BufResult, IntoInner, IoBuf};
 use compio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use compio::net::TcpStream;
-use peer_common::REQUEST_BYTES;
+use peer_common::{REQUEST_BYTES, whole_records};
 use std::io;
 
 pub async fn echo(mut stream: TcpStream, read_buffer: usize) -> io::Result<()> {
@@ -23,7 +23,7 @@ pub async fn echo(mut stream: TcpStream, read_buffer: usize) -> io::Result<()> {
 pub async fn answer(mut stream: TcpStream, read_buffer: usize) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(read_buffer.max(REQUEST_BYTES));
     while let Some(mut filled) = read_more(&mut stream, buffer).await? {
-        let whole = filled.len() - filled.len() % REQUEST_BYTES;
+        let whole = whole_records(filled.len(), REQUEST_BYTES);
         for at in (0..whole).step_by(REQUEST_BYTES) {
             let BufResult(written, sent) = stream.write_all(filled.slice(at..at + REQUEST_BYTES)).await;
             written?;
@@ -38,7 +38,7 @@ pub async fn answer(mut stream: TcpStream, read_buffer: usize) -> io::Result<()>
 pub async fn answer_batched(mut stream: TcpStream, read_buffer: usize) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(read_buffer.max(REQUEST_BYTES));
     while let Some(filled) = read_more(&mut stream, buffer).await? {
-        let whole = filled.len() - filled.len() % REQUEST_BYTES;
+        let whole = whole_records(filled.len(), REQUEST_BYTES);
         let BufResult(written, sent) = stream.write_all(filled.slice(..whole)).await;
         written?;
         buffer = sent.into_inner();

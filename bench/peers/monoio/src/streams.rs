@@ -3,7 +3,7 @@
 use monoio::buf::{IoBuf, SliceMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
-use peer_common::REQUEST_BYTES;
+use peer_common::{REQUEST_BYTES, whole_records};
 use std::io;
 
 pub async fn echo(mut stream: TcpStream, read_buffer: usize) -> io::Result<()> {
@@ -22,7 +22,7 @@ pub async fn echo(mut stream: TcpStream, read_buffer: usize) -> io::Result<()> {
 pub async fn answer(mut stream: TcpStream, read_buffer: usize) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(read_buffer.max(REQUEST_BYTES));
     while let Some(mut filled) = read_more(&mut stream, buffer).await? {
-        let whole = filled.len() - filled.len() % REQUEST_BYTES;
+        let whole = whole_records(filled.len(), REQUEST_BYTES);
         for at in (0..whole).step_by(REQUEST_BYTES) {
             let (written, sent) = stream.write_all(filled.slice(at..at + REQUEST_BYTES)).await;
             written?;
@@ -37,7 +37,7 @@ pub async fn answer(mut stream: TcpStream, read_buffer: usize) -> io::Result<()>
 pub async fn answer_batched(mut stream: TcpStream, read_buffer: usize) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(read_buffer.max(REQUEST_BYTES));
     while let Some(filled) = read_more(&mut stream, buffer).await? {
-        let whole = filled.len() - filled.len() % REQUEST_BYTES;
+        let whole = whole_records(filled.len(), REQUEST_BYTES);
         let (written, sent) = stream.write_all(filled.slice(..whole)).await;
         written?;
         buffer = sent.into_inner();

@@ -2,7 +2,7 @@
 
 use crate::{accept, streams::read_more};
 use bytes::Bytes;
-use peer_common::MESSAGE_BYTES;
+use peer_common::{MESSAGE_BYTES, whole_records};
 use slab::Slab;
 use std::cell::RefCell;
 use std::io;
@@ -75,10 +75,8 @@ async fn accept_members(
 async fn hear(reader: Rc<TcpStream>, read_buffer: usize, heard: impl Fn(&[u8])) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(read_buffer.max(MESSAGE_BYTES));
     while let Some(mut filled) = read_more(&reader, buffer).await? {
-        let messages = filled.chunks_exact(MESSAGE_BYTES);
-        let rest = messages.remainder().len();
-        messages.for_each(&heard);
-        filled.drain(..filled.len() - rest);
+        filled.chunks_exact(MESSAGE_BYTES).for_each(&heard);
+        filled.drain(..whole_records(filled.len(), MESSAGE_BYTES));
         buffer = filled;
     }
     Ok(())

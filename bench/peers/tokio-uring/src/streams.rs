@@ -1,6 +1,6 @@
 //! The works in which connections have nothing to do with each other. A connection has one buffer, which goes round.
 
-use peer_common::REQUEST_BYTES;
+use peer_common::{REQUEST_BYTES, whole_records};
 use std::io;
 use tokio_uring::buf::BoundedBuf;
 use tokio_uring::net::TcpStream;
@@ -22,7 +22,7 @@ pub async fn echo(stream: TcpStream, read_buffer: usize) -> io::Result<()> {
 pub async fn answer(stream: TcpStream, read_buffer: usize) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(read_buffer.max(REQUEST_BYTES));
     while let Some(mut filled) = read_more(&stream, buffer).await? {
-        let whole = filled.len() - filled.len() % REQUEST_BYTES;
+        let whole = whole_records(filled.len(), REQUEST_BYTES);
         for at in (0..whole).step_by(REQUEST_BYTES) {
             let (written, sent) = stream.write_all(filled.slice(at..at + REQUEST_BYTES)).await;
             written?;
@@ -37,7 +37,7 @@ pub async fn answer(stream: TcpStream, read_buffer: usize) -> io::Result<()> {
 pub async fn answer_batched(stream: TcpStream, read_buffer: usize) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(read_buffer.max(REQUEST_BYTES));
     while let Some(filled) = read_more(&stream, buffer).await? {
-        let whole = filled.len() - filled.len() % REQUEST_BYTES;
+        let whole = whole_records(filled.len(), REQUEST_BYTES);
         let (written, sent) = stream.write_all(filled.slice(..whole)).await;
         written?;
         buffer = sent.into_inner();
