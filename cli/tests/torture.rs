@@ -108,6 +108,13 @@ mod planted {
         output
     }
 
+    /// The rule that was broken, without the state in which it was seen: handles have the numbers of slots, which the process
+    /// uses again from program to program.
+    fn rule(failure: &serde_json::Value) -> &str {
+        let broken = failure["broken"].as_str().expect("a text");
+        broken.split_once(": Socket").map_or(broken, |(rule, _)| rule)
+    }
+
     #[test]
     fn a_broken_rule_is_found_again_by_its_seed_and_by_its_program() {
         let summary = json(&found(&["--seed", "0", "--operations", "3000000", "--json"]));
@@ -115,7 +122,7 @@ mod planted {
         let seed = failure["seed"].to_string();
 
         let again = json(&found(&["--seed", &seed, "--programs", "1", "--json"]));
-        assert_eq!(again["failure"], *failure);
+        assert_eq!((&again["failure"]["seed"], rule(&again["failure"])), (&failure["seed"], rule(failure)));
 
         let text = String::from_utf8(found(&["--seed", &seed, "--programs", "1"]).stdout).expect("UTF-8");
         assert!(text.contains(&format!("socket-iocp torture --seed {seed} --programs 1\n")), "{text}");
@@ -126,7 +133,7 @@ mod planted {
         let by_program = json(&found(&["--program", name, "--json"]));
         let healthy = torture(&["--program", name]);
         fs::remove_file(&file).expect("it is there");
-        assert_eq!(by_program["failure"]["broken"], failure["shrunk"]["broken"]);
+        assert_eq!(rule(&by_program["failure"]), rule(&failure["shrunk"]));
         assert_eq!(healthy.status.code(), Some(0), "{}", describe(&healthy));
     }
 }
