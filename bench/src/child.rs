@@ -1,67 +1,41 @@
-//! The bench's own program started again as a server.
+//! Processes that the bench starts: its own program again, with a task, or a peer.
 //!
-//! A child writes lines of JSON to its standard output: one for its address and, when it is done, one for its outcome. One
-//! that measures its memory, or is told what to do, answers each line on its standard input with one.
+//! A server speaks the protocol of `bench/peers/README.md`; one of this program adds a line of JSON at its end, its outcome.
+//! Children of the hostile bench write lines of JSON, and answer each line on their standard input with one.
 
-use crate::cpus;
+use crate::compare::contestants::Own;
 use crate::error::{Doing, Error};
-use crate::memory::Memory;
-use crate::{CHILD_COMMAND, hostile, subject, yardstick};
+use crate::works::Serving;
+use crate::{CHILD_COMMAND, hostile, own, yardstick};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use socket_iocp::{BackendKind, Statistics};
+use socket_iocp::BackendKind;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// How long a server may take for an answer.
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
-/// What a child does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) enum Role {
-    /// Echoes with a hand-written loop.
-    Yardstick,
-    /// Echoes with socket-iocp.
-    Subject,
-    /// Echoes with socket-iocp, and tells its memory when asked.
-    Idle,
-}
-
-/// The task of a child that echoes.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct Echoing {
-    role: Role,
-    backend: String,
-    connections: usize,
-    cpu: usize,
+/// The task of a server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct OwnTask {
+    pub(crate) whose: Own,
+    pub(crate) backend: String,
+    pub(crate) serving: Serving,
 }
 
 /// What a child is started for.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
-    Echo(Echoing),
+    Serve(OwnTask),
     /// A server that hostile peers attack.
     Attacked(hostile::ServerTask),
     /// Those peers.
     Attack(hostile::AttackTask),
-}
-
-/// What a server counted over its life.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Outcome {
-    /// Times that it asked the system for events.
-    pub(crate) waits: u64,
-    pub(crate) messages: u64,
-}
-
-impl From<Statistics> for Outcome {
-    fn from(statistics: Statistics) -> Outcome {
-        Outcome { waits: statistics.waits, messages: statistics.sends }
-    }
 }
 
 /// The child's main: does what the task says.
@@ -69,7 +43,7 @@ pub(crate) fn serve(task: &str) -> Result<(), Error> {
     // Whoever started it and dies takes it along.
     set_parent_process_death_signal(Some(Signal::KILL)).needed("prctl")?;
     match serde_json::from_str(task).needed("the child's task")? {
-        Task::Echo(task) => echo(&task),
+        Task::Serve(task) => serve_own(&task),
         Task::Attacked(task) => hostile::serve(&task),
         Task::Attack(task) => hostile::attack(&task),
     }
@@ -80,39 +54,26 @@ pub(crate) fn backend_named(name: &str) -> Result<BackendKind, Error> {
     BackendKind::from_name(name).ok_or_else(|| Error::cannot_start(format!("no backend named {name}")))
 }
 
-fn echo(task: &Echoing) -> Result<(), Error> {
-    let kind = backend_named(&task.backend)?;
-    cpus::pin(task.cpu)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).needed("a listener on loopback")?;
-    let address = listener.local_addr().needed("its address")?;
-    match (task.role, kind) {
-        (Role::Yardstick, BackendKind::IoUring) => {
-            tell(&address)?;
-            tell(&yardstick::io_uring::serve(&listener, task.connections)?)
-        }
-        (Role::Yardstick, _) => {
-            tell(&address)?;
-            tell(&yardstick::epoll::serve(&listener, task.connections)?)
-        }
-        (Role::Subject, _) => {
-            tell(&address)?;
-            tell(&Outcome::from(subject::serve(subject::options(kind), listener, task.connections, || {})?))
-        }
-        (Role::Idle, _) => {
-            let (port, _farewells) = subject::open(subject::options(kind), listener, || {})?;
-            tell(&address)?;
-            for question in io::stdin().lock().lines() {
-                question.doing("standard input")?;
-                tell(&Memory::of_this_process(port.statistics().sockets_now)?)?;
-            }
-            Ok(())
-        }
-    }
+fn serve_own(task: &OwnTask) -> Result<(), Error> {
+    let backend = backend_named(&task.backend)?;
+    let outcome = match task.whose {
+        Own::Subject => own::serve(backend, task.serving, tell_addresses)?,
+        Own::Yardstick => yardstick::serve(backend, task.serving, tell_addresses)?,
+    };
+    tell(&outcome)
+}
+
+fn tell_addresses(addresses: &[SocketAddr]) -> Result<(), Error> {
+    let line: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    write_line(line.join(" "))
 }
 
 /// Writes one line for the parent.
 pub(crate) fn tell(answer: &impl Serialize) -> Result<(), Error> {
-    let mut line = serde_json::to_string(answer).doing("JSON")?;
+    write_line(serde_json::to_string(answer).doing("JSON")?)
+}
+
+fn write_line(mut line: String) -> Result<(), Error> {
     line.push('\n');
     let mut stdout = io::stdout().lock();
     stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()).doing("standard output")
@@ -123,17 +84,21 @@ pub(crate) fn tell(answer: &impl Serialize) -> Result<(), Error> {
 pub(crate) struct Process {
     child: Child,
     answers: BufReader<ChildStdout>,
-    questions: ChildStdin,
+    /// Its standard input, until it is to end.
+    questions: Option<ChildStdin>,
     cpu_clock: libc::clockid_t,
 }
 
 impl Process {
-    /// Starts a child.
+    /// Starts this program again.
     pub(crate) fn start(task: &Task) -> Result<Process, Error> {
         let program = std::env::current_exe().needed("this program's own path")?;
-        let mut child = Command::new(program)
-            .arg(CHILD_COMMAND)
-            .arg(serde_json::to_string(task).needed("JSON")?)
+        Process::spawn(Command::new(program).arg(CHILD_COMMAND).arg(serde_json::to_string(task).needed("JSON")?))
+    }
+
+    /// Starts a program.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Process, Error> {
+        let mut child = command
             // They would override what is asked for here.
             .env_remove("SOCKET_IOCP_BACKEND")
             .env_remove("SOCKET_IOCP_THREADS")
@@ -145,7 +110,11 @@ impl Process {
             unreachable!("both were asked for");
         };
         let cpu_clock = cpu_clock_of(child.id())?;
-        Ok(Process { child, answers: BufReader::new(stdout), questions, cpu_clock })
+        Ok(Process { child, answers: BufReader::new(stdout), questions: Some(questions), cpu_clock })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The CPU time of all its threads so far, as the scheduler counts it.
@@ -161,12 +130,38 @@ impl Process {
 
     /// Asks for one answer more.
     pub(crate) fn ask<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
-        self.questions.write_all(b"\n").doing("a question to a child")?;
+        let Some(questions) = &mut self.questions else { unreachable!("nothing is asked of a process that is to end") };
+        questions.write_all(b"\n").doing("a question to a child")?;
         self.answer()
     }
 
     /// Waits for an answer.
     pub(crate) fn answer<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        serde_json::from_str(&self.line()?).doing("a child's answer")
+    }
+
+    /// Waits for a line.
+    pub(crate) fn line(&mut self) -> Result<String, Error> {
+        let line = self.line_or_end()?;
+        if line.is_empty() {
+            return Err(Error::failed("a child ended early (what it wrote to standard error says why)"));
+        }
+        Ok(line)
+    }
+
+    /// Ends its standard input, and waits for its end. Returns the line that it wrote before, or nothing.
+    pub(crate) fn end(&mut self) -> Result<String, Error> {
+        self.questions = None;
+        let line = self.line_or_end()?;
+        if !line.is_empty() && !self.line_or_end()?.is_empty() {
+            return Err(Error::failed("a child wrote more than it was asked for"));
+        }
+        // Its output has ended, so it has, or is about to.
+        let status = self.child.wait().doing("the end of a child")?;
+        if status.success() { Ok(line) } else { Err(Error::failed(format!("a server ended with {status}"))) }
+    }
+
+    fn line_or_end(&mut self) -> Result<String, Error> {
         // One line for each question, so nothing is in the reader's buffer here.
         let mut ready = [PollFd::new(self.answers.get_ref(), PollFlags::IN)];
         if poll(&mut ready, Some(&PATIENCE)).doing("waiting for a child")? == 0 {
@@ -174,10 +169,7 @@ impl Process {
         }
         let mut line = String::new();
         self.answers.read_line(&mut line).doing("a child's answer")?;
-        if line.is_empty() {
-            return Err(Error::failed("a child ended early (what it wrote to standard error says why)"));
-        }
-        serde_json::from_str(&line).doing("a child's answer")
+        Ok(line)
     }
 }
 
@@ -186,42 +178,6 @@ impl Drop for Process {
         // Errors mean that it has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A child that echoes.
-#[derive(Debug)]
-pub(crate) struct Server {
-    process: Process,
-    address: SocketAddr,
-}
-
-impl Server {
-    /// Starts a child; when this returns, its listener is there.
-    pub(crate) fn start(role: Role, kind: BackendKind, connections: usize, cpu: usize) -> Result<Server, Error> {
-        let task = Echoing { role, backend: kind.name().to_owned(), connections, cpu };
-        let mut process = Process::start(&Task::Echo(task))?;
-        let address = process.answer()?;
-        Ok(Server { process, address })
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The CPU time of all its threads so far, as the scheduler counts it.
-    pub(crate) fn cpu_time(&self) -> Result<Duration, Error> {
-        self.process.cpu_time()
-    }
-
-    /// Asks a child of [`Role::Idle`] for its memory.
-    pub(crate) fn memory(&mut self) -> Result<Memory, Error> {
-        self.process.ask()
-    }
-
-    /// Waits for the outcome of an echo server whose connections have all been closed.
-    pub(crate) fn outcome(mut self) -> Result<Outcome, Error> {
-        self.process.answer()
     }
 }
 

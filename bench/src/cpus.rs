@@ -1,7 +1,7 @@
 //! Which CPUs the bench uses, and what machine it is.
 
 use crate::error::{Doing, Error};
-use crate::report::{Machine, Placement};
+use crate::machine::Machine;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::fs;
 
@@ -25,26 +25,37 @@ impl Cpus {
         }
     }
 
-    /// Where the load can be.
-    pub(crate) fn placements(&self) -> &'static [Placement] {
-        if self.load == self.server { &[Placement::Together] } else { &[Placement::Apart, Placement::Together] }
+    /// Keeps the calling thread, and the processes that it starts, where the load is to be, until the guard goes.
+    pub(crate) fn pin_load(&self, together: bool) -> Result<Pinned, Error> {
+        stay_on(&one(if together { self.server } else { self.load }))
     }
 
-    /// Keeps the calling thread where the load is to be, until the guard goes.
-    pub(crate) fn pin_load(&self, placement: Placement) -> Result<Pinned, Error> {
-        pin(match placement {
-            Placement::Apart => self.load,
-            Placement::Together => self.server,
-        })?;
-        Ok(Pinned { before: self.allowed })
+    /// Keeps them where a server of one worker is to be.
+    pub(crate) fn pin_server(&self) -> Result<Pinned, Error> {
+        stay_on(&one(self.server))
     }
+
+    /// Lets them go to any CPU, as a server of several workers may.
+    pub(crate) fn unpin(&self) -> Result<Pinned, Error> {
+        stay_on(&self.allowed)
+    }
+}
+
+fn one(cpu: usize) -> CpuSet {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    set
+}
+
+fn stay_on(cpus: &CpuSet) -> Result<Pinned, Error> {
+    let before = sched_getaffinity(None).needed("the CPUs of this thread")?;
+    sched_setaffinity(None, cpus).needed("choosing the CPUs of a thread")?;
+    Ok(Pinned { before })
 }
 
 /// Keeps the calling thread, and those that it starts, on one CPU.
 pub(crate) fn pin(cpu: usize) -> Result<(), Error> {
-    let mut set = CpuSet::new();
-    set.set(cpu);
-    sched_setaffinity(None, &set).needed("pinning a thread to a CPU")
+    sched_setaffinity(None, &one(cpu)).needed("pinning a thread to a CPU")
 }
 
 /// The calling thread is pinned; it gets its CPUs back when this is dropped.

@@ -18,6 +18,12 @@ impl Error {
         Error { message: message.into(), started: true }
     }
 
+    /// Adds what it happened at.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn about(self, what: &str) -> Error {
+        Error { message: format!("{what}: {}", self.message), ..self }
+    }
+
     /// Whether measuring had begun: else what was asked for cannot be measured here.
     pub fn had_started(&self) -> bool {
         self.started

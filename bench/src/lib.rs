@@ -1,18 +1,7 @@
-//! socket-iocp measured against hand-written loops.
+//! socket-iocp measured against hand-written loops and other libraries.
 //!
-//! The **yardstick** is the least code that can echo over a fixed table of connections: an io_uring loop and an epoll
-//! loop without state machines, callbacks or ways to go on after an error. The **subject** is the same echo on the
-//! public API of socket-iocp with one worker. Each serves from a process of its own, pinned to one CPU, loaded by the
-//! same client, which checks every echo. What is compared is the CPU time that the kernel accounts to the server's
-//! process for each message: it depends far less on the load and on the neighbours than a rate does.
-//!
-//! With the load on another CPU (`Placement::Apart`) about half of that time is cache lines on their way between the
-//! two. With both on one ([`Placement::Together`]) it is not, and what the server's own code takes stands out.
-//!
-//! A **round** is yardstick, subject, yardstick again: the subject is compared with the mean of the two around it,
-//! which takes out slow drifts of the machine, and the two with each other, which shows the noise that is left.
-//!
-//! A bench reports, it does not judge: the one thing that it fails for is a wrong or missing echo.
+//! [`compare`](run) puts socket-iocp beside hand-written loops and beside other libraries, at works of every kind. It
+//! reports, it does not judge: the one thing that it fails for is a wrong or missing answer.
 //!
 //! `measure_hostile` has hostile peers attack the subject, and compares it with itself when nobody does.
 //!
@@ -30,26 +19,30 @@ mod error;
 mod calls;
 #[cfg(target_os = "linux")]
 mod child;
+#[cfg(not(windows))]
+mod compare;
 #[cfg(target_os = "linux")]
 mod cpus;
-#[cfg(all(test, target_os = "linux"))]
-mod echo_tests;
+#[cfg(any(target_os = "linux", windows))]
+mod echo;
 #[cfg(not(windows))]
 mod hostile;
+#[cfg(not(windows))]
+mod interval;
 #[cfg(target_os = "linux")]
-mod idle;
-#[cfg(target_os = "linux")]
-mod load;
+mod listener;
+#[cfg(not(windows))]
+mod machine;
 #[cfg(target_os = "linux")]
 mod memory;
-#[cfg(not(windows))]
-mod report;
 #[cfg(target_os = "linux")]
-mod rounds;
-#[cfg(any(target_os = "linux", windows))]
-mod subject;
+mod messages;
+#[cfg(target_os = "linux")]
+mod own;
+#[cfg(all(test, target_os = "linux"))]
+mod server_tests;
 #[cfg(not(windows))]
-mod timed;
+mod works;
 #[cfg(any(target_os = "linux", windows))]
 mod yardstick;
 
@@ -57,17 +50,34 @@ mod yardstick;
 pub use calls::{CallOptions, CallReport, Calls, Mode, Server, count_calls};
 pub use error::Error;
 #[cfg(not(windows))]
-pub use hostile::{
-    Attack, Comparison, Cost, HostileOptions, HostileReport, Limits, Release, Strength, Usage, measure_hostile,
+pub use {
+    compare::{Latency, Memory, Options, Report, Sample, SystemCalls, Verdict, Work, Workload, draw, run},
+    hostile::{
+        Attack, Comparison, Cost, HostileOptions, HostileReport, Limits, Release, Strength, Usage, measure_hostile,
+    },
+    interval::Interval,
+    machine::Machine,
 };
-#[cfg(not(windows))]
-pub use report::{Idle, Machine, Placement, Report, Round, Sample};
-#[cfg(not(windows))]
-pub use timed::{CHILD_COMMAND, Options, run, serve_child};
 
-/// The most connections of the load.
+/// The most connections of a load of one size.
 pub const MAX_CONNECTIONS: usize = 10_000;
 /// The longest message in bytes: it fits a read buffer of the servers.
 pub const MAX_MESSAGE_BYTES: usize = READ_BUFFER_SIZE;
 /// The size of the servers' read buffers.
 const READ_BUFFER_SIZE: usize = 4096;
+
+/// The first argument of a process that the bench starts from its own program. The second is for [`serve_child`].
+#[cfg(not(windows))]
+pub const CHILD_COMMAND: &str = "bench-child";
+
+/// Serves as the child of a bench until the bench is done with it. `task` is the argument behind [`CHILD_COMMAND`].
+#[cfg(target_os = "linux")]
+pub fn serve_child(task: &str) -> Result<(), Error> {
+    child::serve(task)
+}
+
+/// Serves as the child of a bench; on this system there is none.
+#[cfg(not(any(target_os = "linux", windows)))]
+pub fn serve_child(_task: &str) -> Result<(), Error> {
+    Err(Error::cannot_start("the bench measures on Linux only"))
+}

@@ -139,7 +139,11 @@ mod tests {
             #[cfg(not(windows))]
             "bench --hostile --rounds 6 --rate 1000 --share 5 --silent 100 --peers 10 --backend readiness --json",
             #[cfg(not(windows))]
-            "bench --rounds 7 -d 0.2 -c 50 -s 1 --backend readiness --idle 0 --json",
+            "bench --rounds 7 -d 0.2 --work echo:50:1 --work answer --backend readiness --json",
+            #[cfg(not(windows))]
+            "bench --server tokio --no-peers --together --system-calls --plots p --save f",
+            #[cfg(not(windows))]
+            "bench --from f --plots p",
             #[cfg(windows)]
             "bench --rounds 7 -c 50 -s 1 --json",
             "torture",
@@ -173,7 +177,14 @@ mod tests {
             ("demo --duration 0", "--duration"),
             ("probe extra", "extra"),
             ("bench --rounds 0", "--rounds"),
+            #[cfg(windows)]
             ("bench --size 4097", "--size"),
+            #[cfg(not(windows))]
+            ("bench --hostile --size 4097", "--size"),
+            #[cfg(not(windows))]
+            ("bench --work echo:0:64", "--work"),
+            #[cfg(not(windows))]
+            ("bench --from f --work answer", "--work"),
             #[cfg(not(windows))]
             ("bench --silent 5", "--hostile"),
             #[cfg(not(windows))]

@@ -5,11 +5,12 @@ mod exchange;
 mod hooks;
 mod imports;
 mod report;
+mod subject;
 
 pub use report::{CallReport, Calls};
 
 use crate::error::{Doing, Error};
-use crate::{MAX_CONNECTIONS, MAX_MESSAGE_BYTES, subject, yardstick};
+use crate::{MAX_CONNECTIONS, MAX_MESSAGE_BYTES, yardstick};
 use counters::count_this_thread;
 use exchange::Exchange;
 use hooks::Session;

@@ -56,7 +56,7 @@ pub fn measure_hostile(options: &HostileOptions, progress: &mut dyn FnMut(&str))
     let kinds = options.backend_kinds()?;
     let cpus = crate::cpus::Cpus::choose()?;
     // The attackers' process inherits it.
-    let _pinned = cpus.pin_load(cpus.placements()[0])?;
+    let _pinned = cpus.pin_load(false)?;
     let comparisons = rounds::measure(options, &kinds, &cpus, progress)?;
     let releases = release::measure(options, &kinds, &cpus, progress)?;
     Ok(HostileReport { machine: crate::cpus::machine(&cpus), options: options.clone(), comparisons, releases })

@@ -2,7 +2,8 @@
 
 use super::attack::Attack;
 use super::options::HostileOptions;
-use crate::report::{Machine, median, sorted};
+use crate::interval::{interval, median, sorted};
+use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -201,11 +202,7 @@ impl HostileReport {
         let (strength, limits) = (&options.strength, &options.limits);
         let percent = |rate: f64| rate * 100.0 / options.messages_per_second;
         let confidence = interval(&vec![1.0; options.rounds]).map_or(0.0, |interval| interval.confidence * 100.0);
-        writeln!(
-            f,
-            "{}, {}, {}, CPUs to use: {}.",
-            machine.kernel, machine.architecture, machine.cpu, machine.cpus_allowed
-        )?;
+        writeln!(f, "{machine}")?;
         writeln!(
             f,
             "Good load: {} messages/s of {} bytes over {} connections, echoed by one worker; medians of {} rounds of {} s \
@@ -322,45 +319,6 @@ fn seconds(time: Option<Duration>) -> String {
 
 fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
-}
-
-/// A median and where the true one lies with this confidence, whatever the distribution: between two of the values
-/// (the interval of the sign test).
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Interval {
-    median: f64,
-    low: f64,
-    high: f64,
-    confidence: f64,
-}
-
-/// The narrowest interval with a confidence of 95%; that of all values if they are too few.
-fn interval(sorted: &[f64]) -> Option<Interval> {
-    let count = sorted.len();
-    // Whether the k-th value from below is above the median is count tosses of a coin.
-    let mut outside = 0.5_f64.powi(count as i32);
-    let (mut left_out, mut tail) = (0, 2.0 * outside);
-    for next in 1..count / 2 {
-        outside *= (count - next + 1) as f64 / next as f64;
-        if tail + 2.0 * outside > 0.05 {
-            break;
-        }
-        tail += 2.0 * outside;
-        left_out = next;
-    }
-    let median = median(sorted.iter().copied())?;
-    Some(Interval {
-        median,
-        low: sorted[left_out],
-        high: sorted[count - 1 - left_out],
-        confidence: (1.0 - tail).max(0.0),
-    })
-}
-
-impl fmt::Display for Interval {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3} ({:.3} to {:.3})", self.median, self.low, self.high)
-    }
 }
 
 #[cfg(test)]

@@ -63,21 +63,6 @@ fn ratios_are_paired_by_rounds() {
 }
 
 #[test]
-fn intervals_have_the_confidence_of_the_sign_test() {
-    // From any table of the binomial distribution.
-    for (count, left_out, confidence) in
-        [(5, 0, 0.9375), (6, 0, 0.96875), (8, 0, 0.9921875), (9, 1, 0.9609375), (12, 2, 0.9614257)]
-    {
-        let values: Vec<f64> = (0..count).map(f64::from).collect();
-        let found = interval(&values).expect("values");
-        assert_eq!((found.low, found.high), (f64::from(left_out), f64::from(count - 1 - left_out)), "{count}");
-        assert!((found.confidence - confidence).abs() < 1e-6, "{count}: {found:?}");
-    }
-    assert_eq!(interval(&[2.0]), Some(Interval { median: 2.0, low: 2.0, high: 2.0, confidence: 0.0 }));
-    assert_eq!(interval(&[]), None);
-}
-
-#[test]
 fn memory_above_its_bound_is_told() {
     let mut report = report(vec![comparison(1, 1, 1)]);
     assert!(report.over_bound().is_empty());

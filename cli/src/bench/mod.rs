@@ -1,17 +1,17 @@
-//! `socket-iocp bench`: beside hand-written loops, the CPU time of a message; on Windows, its calls of the system.
+//! `socket-iocp bench`: beside hand-written loops and other libraries; on Windows, calls of the system a message.
 //! With `--hostile`, what attackers make of it.
 
 #[cfg(windows)]
 mod calls;
 #[cfg(not(windows))]
-mod hostile;
+mod compare;
 #[cfg(not(windows))]
-mod timed;
+mod hostile;
 
 #[cfg(windows)]
 pub use calls::{BenchArgs, command};
 #[cfg(not(windows))]
-pub use timed::{BenchArgs, BenchChildArgs, child, command};
+pub use compare::{BenchArgs, BenchChildArgs, child, command};
 
 use crate::failure::Failure;
 
