@@ -45,5 +45,5 @@ fn every_attack_is_measured_on_both_servers_and_memory_is_bounded() {
 #[test]
 fn its_options_are_for_it_alone() {
     assert!(cannot_start(&mut plain_tool(&["bench", "--silent", "5"])).contains("--hostile"));
-    assert!(cannot_start(&mut plain_tool(&["bench", "--hostile", "--idle", "5"])).contains("--idle"));
+    assert!(cannot_start(&mut plain_tool(&["bench", "--hostile", "--work", "answer"])).contains("--work"));
 }

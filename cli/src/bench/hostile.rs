@@ -27,7 +27,7 @@ pub struct HostileArgs {
     /// A good load at a fixed rate, alone and beside attackers at a fixed rate: connections that never send, senders of
     /// one byte at a time, peers that never read, half-closers, resetters, and all of them. The exit code is 1 if a server
     /// takes more memory than the bound printed beside it; the CPU time is reported only.
-    #[arg(long, conflicts_with = "idle")]
+    #[arg(long)]
     pub hostile: bool,
 
     /// With --hostile: good messages a second, few enough that the server is mostly idle
