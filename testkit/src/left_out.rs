@@ -59,6 +59,7 @@ pub const LEFT_OUT: &[LeftOut] = &[
     wine("contract::remove::no_byte_is_lost_between_the_port_and_its_caller", UNTIE),
     wine("owned_types::what_came_out_goes_in_again", UNTIE),
     wine("contract::remove_listener::a_second_port_serves_on", UNTIE),
+    wine("handover", UNTIE),
 ];
 
 impl On {

@@ -28,7 +28,7 @@ fn a_signal_ends_a_server_cleanly(backend: &str) {
 }
 
 /// Waits for the end of a server, within the limit: its drop kills it when the time has passed.
-fn exit_code(server: &mut Server) -> Option<i32> {
+pub fn exit_code(server: &mut Server) -> Option<i32> {
     let killer = Killer::of(&server.child);
     let (ended, end) = mpsc::channel::<()>();
     let guard = thread::spawn(move || {

@@ -15,6 +15,8 @@ mod client;
 #[cfg(unix)]
 mod echo;
 #[cfg(unix)]
+mod handover;
+#[cfg(unix)]
 mod http;
 #[cfg(unix)]
 mod http_load;

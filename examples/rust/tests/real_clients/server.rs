@@ -15,6 +15,8 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 pub const ECHO: &str = env!("CARGO_BIN_EXE_echo");
 pub const CHAT: &str = env!("CARGO_BIN_EXE_chat");
 pub const HTTP: &str = env!("CARGO_BIN_EXE_http");
+#[cfg(unix)]
+pub const HANDOVER: &str = env!("CARGO_BIN_EXE_handover");
 pub const REDIS: &str = env!("CARGO_BIN_EXE_redis");
 
 /// A running example; killed and waited for when dropped.
