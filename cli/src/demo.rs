@@ -56,7 +56,7 @@ fn start_server(args: &DemoArgs) -> Result<Server, Failure> {
     let service = Service::new(ServiceKind::Echo, notices);
     let port_args = PortArgs { workers: args.workers, backend: args.shape.backend, read_buffer: 16_384 };
     let port = serve::new_port(service, port_args.options())?;
-    Server::start(port, Listening::open(&[address::loopback()], LISTEN_QUEUE)?, ACCEPT_BACKLOG)
+    Server::start(port, Listening::open(&[address::loopback()], LISTEN_QUEUE, false)?, ACCEPT_BACKLOG)
 }
 
 impl DemoArgs {

@@ -132,6 +132,7 @@ mod tests {
             "serve discard -l [::1]:7 --workers 2 --backend readiness --read-buffer 1 --backlog 1",
             "serve echo --listen 127.0.0.1:0 --idle-timeout 60 --max-queued-bytes 65536",
             "serve chargen --listen unix:/tmp/s --max-connections 5 --linger 1",
+            "serve echo --listen 127.0.0.1:7 --reuse-port --workers 1",
             "load localhost:7 --rate 1000 --duration 3 --json --warmup 1",
             "load unix:/tmp/s --messages 1000 --pipeline 16 --threads 2",
             "probe --json",

@@ -15,12 +15,12 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Listens on the first of the endpoints that the system allows.
-    pub fn open(endpoints: &[Endpoint], queue: i32) -> Result<Listening, Failure> {
+    /// Listens on the first of the endpoints that the system allows; if it is `shared`, beside other processes.
+    pub fn open(endpoints: &[Endpoint], queue: i32, shared: bool) -> Result<Listening, Failure> {
         let mut refusal = Failure::cannot_start("no address to listen on");
         for endpoint in endpoints {
             let address = endpoint.socket_address()?;
-            match listen(endpoint, &address, queue) {
+            match listen(endpoint, &address, queue, shared) {
                 Ok(listening) => return Ok(listening),
                 Err(error) => refusal = cannot_listen(endpoint, &error),
             }
@@ -29,7 +29,7 @@ impl Listening {
     }
 }
 
-fn listen(endpoint: &Endpoint, address: &socket2::SockAddr, queue: i32) -> io::Result<Listening> {
+fn listen(endpoint: &Endpoint, address: &socket2::SockAddr, queue: i32, shared: bool) -> io::Result<Listening> {
     let socket = Socket::new(Domain::from(i32::from(address.family())), Type::STREAM, None)?;
     if endpoint.is_internet() {
         // On POSIX: connections of an earlier run that are in TIME_WAIT do not keep the port. On Windows they never do,
@@ -38,6 +38,9 @@ fn listen(endpoint: &Endpoint, address: &socket2::SockAddr, queue: i32) -> io::R
         socket.set_reuse_address(true)?;
         // Accepted sockets inherit it: an answer is not held back for the acknowledgement of the one before.
         socket.set_tcp_nodelay(true)?;
+    }
+    if shared {
+        system::share_address(&socket)?;
     }
     socket.bind(address)?;
     socket.listen(system::listen_queue(queue))?;
@@ -79,7 +82,7 @@ mod tests {
 
     #[test]
     fn port_zero_becomes_a_real_one() {
-        let listening = Listening::open(&[address::loopback()], 16).expect("loopback");
+        let listening = Listening::open(&[address::loopback()], 16, false).expect("loopback");
         let Endpoint::Internet(real) = listening.endpoint else { panic!("an internet address") };
         assert_ne!(real.port(), 0);
         std::net::TcpStream::connect(real).expect("somebody listens");
@@ -87,8 +90,8 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_an_error_of_the_start() {
-        let first = Listening::open(&[address::loopback()], 16).expect("loopback");
-        let failure = Listening::open(std::slice::from_ref(&first.endpoint), 16).expect_err("in use");
+        let first = Listening::open(&[address::loopback()], 16, false).expect("loopback");
+        let failure = Listening::open(std::slice::from_ref(&first.endpoint), 16, false).expect_err("in use");
         assert_eq!(failure.code(), 2);
         assert!(failure.to_string().starts_with(&format!("cannot listen on {}: ", first.endpoint)), "{failure}");
     }
@@ -98,14 +101,14 @@ mod tests {
     fn a_file_left_behind_is_told_from_a_server() {
         let path = std::env::temp_dir().join(format!("socket-iocp-listen-{}", std::process::id()));
         let endpoints = [Endpoint::Unix(path)];
-        let first = Listening::open(&endpoints, 16).expect("bind");
-        let alive = Listening::open(&endpoints, 16).expect_err("in use").to_string();
+        let first = Listening::open(&endpoints, 16, false).expect("bind");
+        let alive = Listening::open(&endpoints, 16, false).expect_err("in use").to_string();
         drop(first);
-        let stale = Listening::open(&endpoints, 16).expect_err("still in use").to_string();
+        let stale = Listening::open(&endpoints, 16, false).expect_err("still in use").to_string();
         endpoints[0].remove_file();
         assert!(!alive.contains("remove the file"), "{alive}");
         assert!(stale.contains("remove the file"), "{stale}");
-        Listening::open(&endpoints, 16).expect("free again");
+        Listening::open(&endpoints, 16, false).expect("free again");
         endpoints[0].remove_file();
     }
 }

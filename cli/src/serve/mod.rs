@@ -48,6 +48,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(i32).range(1..))]
     pub listen_queue: i32,
 
+    /// Share the address with other processes that do the same: the kernel spreads the connections over them (Linux)
+    #[arg(long, hide = cfg!(not(target_os = "linux")))]
+    pub reuse_port: bool,
+
     /// The most connections at once; more wait in the kernel's queue [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_connections: Option<u64>,
@@ -112,7 +116,7 @@ pub fn command(args: &ServeArgs) -> Result<ExitCode, Failure> {
     limits::raise_descriptors();
     let (notices, events) = mpsc::channel();
     let queue = queue_of(args)?;
-    let listening = Listening::open(&args.listen.resolve()?, args.listen_queue)?;
+    let listening = Listening::open(&args.listen.resolve()?, args.listen_queue, args.reuse_port)?;
     let mut service = Service::new(args.service, notices.clone());
     if queue.is_some() {
         service = service.reading_on();

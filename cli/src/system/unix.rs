@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -41,6 +41,19 @@ pub fn unix_address(path: &Path) -> io::Result<SockAddr> {
 /// The number that listen(2) takes for a queue of so many connections.
 pub fn listen_queue(connections: i32) -> i32 {
     connections
+}
+
+/// Lets other processes of this user listen on the address of a socket too, and the kernel spread connections over them.
+/// Elsewhere the option of this name sends all of them to one, or does not exist.
+#[cfg(target_os = "linux")]
+pub fn share_address(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+/// Lets other processes listen on the address of a socket too: Linux spreads connections over them, nobody else.
+#[cfg(not(target_os = "linux"))]
+pub fn share_address(_: &Socket) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "connections are spread over processes by Linux only"))
 }
 
 /// Whether a connect that does not wait has begun, by the error that it gave.

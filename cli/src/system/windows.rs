@@ -4,7 +4,7 @@ mod facts;
 
 pub use facts::{leaves_its_port, machine, skips_on_success, tcp_providers, version, wine_version};
 
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
 use std::io;
 use std::path::Path;
 use std::sync::Once;
@@ -57,6 +57,11 @@ pub fn listen_queue(connections: i32) -> i32 {
         ..=MOST_PLAIN => connections,
         _ => -connections.min(u16::MAX.into()),
     }
+}
+
+/// Lets other processes listen on the address of a socket too: the system spreads no connections over them.
+pub fn share_address(_: &Socket) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "connections are spread over processes by Linux only"))
 }
 
 /// Whether a connect that does not wait has begun, by the error that it gave.
