@@ -1,8 +1,8 @@
 //! A listen socket goes from port to port while clients connect: each connection is served by one of the two. What the
 //! hand-over between processes stands on, without the processes. ("Ending", "Accepting".)
 //!
-//! One client at a time connects, somewhere in the course of the hand-over, so that a connection that was left in the queue
-//! is not found by the accept of the next one.
+//! One client at a time connects, somewhere in the course of the hand-over, so that a connection that was left in the
+//! queue is not found by the accept of the next one.
 
 use socket_iocp::{Context, Error, Farewell, Handler, ListenerHandle, Port, PortHandle, ReadBuffer, Sent};
 use socket_iocp_testkit::{Client, Lab, on_every_backend, seeds, tries};
@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 on_every_backend!(real: none_is_lost_where_the_farewell_is_waited_for);
 
 const BACKLOG: usize = 8;
-/// The hand-over begins within this time after the client has begun to connect: a connect and an exchange take about as long.
+/// The hand-over begins within this time after the client has begun to connect: a connect and an exchange take about as
+/// long.
 const SPREAD: Duration = Duration::from_micros(60);
 
 /// Sends back what comes. A listener has the sender that its farewell is told by.

@@ -43,7 +43,7 @@ pub fn listen_queue(connections: i32) -> i32 {
     connections
 }
 
-/// Lets other processes of this user listen on the address of a socket too, and the kernel spread connections over them.
+/// Lets other processes of this user listen on the address of a socket too; the kernel spreads connections over them.
 /// Elsewhere the option of this name sends all of them to one, or does not exist.
 #[cfg(target_os = "linux")]
 pub fn share_address(socket: &Socket) -> io::Result<()> {

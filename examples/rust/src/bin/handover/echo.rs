@@ -4,8 +4,8 @@ use socket_iocp::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sen
 use std::convert::Infallible;
 use std::sync::mpsc::Sender;
 
-/// Kept with the listener and with every connection, and dropped after their farewells. Nothing is ever sent: the channel
-/// is closed when the last of them has gone.
+/// Kept with the listener and with every connection, and dropped after their farewells. Nothing is ever sent: the
+/// channel is closed when the last of them has gone.
 pub type Alive = Sender<Infallible>;
 
 pub struct Echo {

@@ -20,13 +20,14 @@ use std::time::{Duration, Instant};
 
 /// Connections taken from the kernel ahead of their accept callback.
 const BACKLOG: usize = 64;
-/// The kernel's own queue: it has to hold what comes in while neither of two servers accepts. `net.core.somaxconn` may cut it.
+/// The kernel's own queue: it has to hold what comes in while neither of two servers accepts. `net.core.somaxconn` may
+/// cut it.
 const LISTEN_QUEUE: i32 = 4096;
 /// A control socket that cannot be accepted from, for want of descriptors, is asked again after this.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Serves until Ctrl-C, SIGTERM or SIGHUP, which reset what is left, or until a successor serves and the last connection
-/// has ended.
+/// Serves until Ctrl-C, SIGTERM or SIGHUP, which reset what is left, or until a successor serves and the last
+/// connection has ended.
 pub fn serve(address: &OsStr, place: &Path) -> Result<(), Box<dyn Error>> {
     let cannot = |what: &dyn std::fmt::Display| format!("cannot listen on {}: {what}", address.display());
     // Whatever can be refused comes before the predecessor is asked to stop.
