@@ -8,7 +8,6 @@ use socket_iocp::{Context, Error, Farewell, Handler, ListenerHandle, Port, PortH
 use socket_iocp_testkit::{Client, Lab, on_every_backend, seeds, tries};
 use std::hint;
 use std::net::SocketAddr;
-use std::sync::Barrier;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,13 +69,25 @@ impl Relay {
         (Relay { ports, listener, holder: 0, farewell, farewells }, address)
     }
 
-    fn hand_over(&mut self) {
+    fn hand_over(&mut self, order: Order) {
         let socket = self.ports[self.holder].remove_listener(self.listener).expect("a listener");
-        self.farewells.recv().expect("a farewell");
+        if order == Order::AfterTheFarewell {
+            self.farewells.recv().expect("a farewell");
+        }
         self.holder = 1 - self.holder;
         let added = self.ports[self.holder].add_listener(socket, BACKLOG, self.farewell.clone());
         self.listener = added.expect("the listener again");
+        if order == Order::AtOnce {
+            self.farewells.recv().expect("a farewell");
+        }
     }
+}
+
+/// When the next port gets the listener.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    AfterTheFarewell,
+    AtOnce,
 }
 
 fn exchange(mut client: Client) {
@@ -87,29 +98,41 @@ fn exchange(mut client: Client) {
 }
 
 fn none_is_lost_where_the_farewell_is_waited_for(lab: &Lab) {
-    for seed in seeds(1, 20) {
-        println!("seed {seed}");
-        let (mut relay, address) = Relay::start(lab);
-        let (rounds, mut random) = (tries(5_000, 50_000), fastrand::Rng::with_seed(seed));
-        let turn = Barrier::new(2);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for _ in 0..rounds {
-                    turn.wait();
-                    wait_for(SPREAD.mul_f64(random.f64()));
-                    relay.hand_over();
-                }
-            });
-            for _ in 0..rounds {
-                turn.wait();
-                exchange(lab.connect(address));
+    for seed in seeds(1, 4) {
+        hand_over_many_times(lab, Order::AfterTheFarewell, seed, tries(5_000, 50_000));
+    }
+}
+
+/// The kernel wakes one of the accepts that wait for a connection. On io_uring that may be one which is being
+/// cancelled: it ends without the connection, no other is woken, and the connection waits in the queue until the next
+/// one comes.
+#[test]
+#[ignore = "fails: about one connection in 10,000 is left in the queue until the next one comes"]
+fn none_is_lost_where_it_is_added_at_once() {
+    hand_over_many_times(&Lab::io_uring(), Order::AtOnce, 1, 200_000);
+}
+
+fn hand_over_many_times(lab: &Lab, order: Order, seed: u64, rounds: u64) {
+    println!("seed {seed}");
+    let (mut relay, address) = Relay::start(lab);
+    thread::scope(|scope| {
+        // Whoever of the two fails, the other one ends.
+        let (turn, turns) = mpsc::sync_channel::<()>(0);
+        let (relay, mut random) = (&mut relay, fastrand::Rng::with_seed(seed));
+        scope.spawn(move || {
+            while turns.recv().is_ok() {
+                wait_for(SPREAD.mul_f64(random.f64()));
+                relay.hand_over(order);
             }
         });
-        let served = relay.ports.each_ref().map(|port| port.statistics().accepts);
-        assert_eq!(served[0] + served[1], rounds, "{served:?}");
-        assert!(served.iter().all(|served| *served > rounds / 10), "{served:?}: the hand-over was not in between");
-        drop(relay.ports);
-    }
+        for _ in 0..rounds {
+            turn.send(()).expect("the other thread goes on");
+            exchange(lab.connect(address));
+        }
+    });
+    let served = relay.ports.each_ref().map(|port| port.statistics().accepts);
+    assert_eq!(served[0] + served[1], rounds, "{served:?}");
+    assert!(served.iter().all(|served| *served > rounds / 10), "{served:?}: the hand-over was not in between");
 }
 
 /// Waits to the microsecond, which no sleep does.
