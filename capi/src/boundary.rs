@@ -23,8 +23,10 @@ pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, c
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error,
         Err(payload) => {
-            // Its drop is foreign code, which could panic again.
-            std::mem::forget(payload);
+            // Its drop is foreign code, which could panic again: the payload of that one is leaked.
+            if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(again);
+            }
             ErrorCode::Panic.into()
         }
     };

@@ -20,7 +20,7 @@ mod watched;
 
 pub use child::{child, child_role, run_child};
 pub use client::Client;
-pub use counting::Counting;
+pub use counting::{Counting, forever};
 pub use deep::{is_deep, seeds, tries};
 pub use gate::{BOUND, Gate};
 pub use lab::{Lab, tcp_pair};

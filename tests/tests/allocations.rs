@@ -2,7 +2,7 @@
 //! callbacks and from other threads alike.
 
 use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, Sent, SocketHandle};
-use socket_iocp_testkit::{Client, Gate, Lab, on_every_backend};
+use socket_iocp_testkit::{Client, Gate, Lab, forever, on_every_backend};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ struct Scene {
 
 impl Scene {
     fn new(lab: &Lab, play: Play) -> Scene {
-        let counter: &'static AtomicU64 = Box::leak(Box::default());
+        let counter: &'static AtomicU64 = forever();
         let gate = || Arc::new(Gate::new());
         let (recvs, sends, farewells) = (gate(), gate(), gate());
         let player = Player { play, counter, recvs: recvs.clone(), sends: sends.clone(), farewells: farewells.clone() };

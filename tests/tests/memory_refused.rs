@@ -1,7 +1,7 @@
 //! The library's own allocations are fallible: a refusal is an error of the call, or a wait, and never ends the process.
 
 use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, Port, ReadBuffer, Sent, SocketHandle};
-use socket_iocp_testkit::{BOUND, Client, Lab, in_own_process, on_every_backend, platform};
+use socket_iocp_testkit::{BOUND, Client, Lab, forever, in_own_process, on_every_backend, platform};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs::File;
@@ -129,7 +129,7 @@ struct Scene {
 
 impl Scene {
     fn new(lab: &Lab, keep: bool) -> Scene {
-        let refuse: &'static AtomicBool = Box::leak(Box::default());
+        let refuse: &'static AtomicBool = forever();
         let (kept, kept_receiver) = mpsc::channel();
         let (answers, answers_receiver) = mpsc::channel();
         let poor = Poor { refuse, keep, kept: Mutex::new(kept), answers: Mutex::new(answers) };

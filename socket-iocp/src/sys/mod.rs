@@ -317,6 +317,20 @@ impl Backend {
         each!(self, backend => backend.start())
     }
 
+    /// Whether an operation is tried when it is submitted, by a system call of its own, and not with all others in the wait.
+    pub(crate) fn tries_at_once(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Backend::IoUring(_) => false,
+            #[cfg(windows)]
+            Backend::Iocp(_) => true,
+            #[cfg(unix)]
+            Backend::Readiness(_) => true,
+            #[cfg(feature = "sim")]
+            Backend::Sim(backend) => backend.tries_at_once(),
+        }
+    }
+
     pub(crate) fn waker(&self) -> Waker {
         match self {
             #[cfg(target_os = "linux")]

@@ -24,14 +24,26 @@ impl<H: Handler> Worker<H> {
     pub(super) fn deliver(&self) {
         for _ in 0..self.ready.len() {
             let Some(index) = self.ready.pop(|index| &self.local_at(index).ready) else { break };
-            self.deliver_socket(self.slots().at(index));
+            let slot = self.slots().at(index);
+            if self.pumps_at_once {
+                self.delivering.set(Some(index));
+            }
+            let goes_on = self.deliver_socket(slot);
+            self.delivering.set(None);
             if process::is_forked_child() {
                 break;
+            }
+            if goes_on && self.pumps_at_once {
+                self.pump(slot);
+            } else if goes_on {
+                // What its callbacks issued has marked it already; what was put off until they had run has not.
+                self.mark_dirty(index);
             }
         }
     }
 
-    fn deliver_socket(&self, slot: &'static Slot<H>) {
+    /// Runs the callbacks that are due for a socket. False if the last of them was its farewell.
+    fn deliver_socket(&self, slot: &'static Slot<H>) -> bool {
         let local = self.local(slot);
         // Only what is due now: callbacks may issue operations that are done at once (sends of no bytes) without end.
         let due = local.machine.borrow().events_due();
@@ -48,12 +60,11 @@ impl<H: Handler> Worker<H> {
                     if slot.head.word.begin_farewell() {
                         self.finish(slot);
                     }
-                    return;
+                    return false;
                 }
             }
         }
-        // What its callbacks issued has marked it already; what was put off until they had run has not.
-        self.mark_dirty(slot.index());
+        true
     }
 
     pub(super) fn context<'a>(&'a self, slot: &'static Slot<H>, names: Names<'a>) -> Context<'a, H> {

@@ -2,7 +2,8 @@
 //!
 //! # A turn
 //! 1. The inbox: what other threads issued goes into the state machines.
-//! 2. Callbacks of the sockets on the `ready` list. What they issue only marks its socket as `dirty`.
+//! 2. Callbacks of the sockets on the `ready` list. What they issue only marks its socket as `dirty`. Where every operation is
+//!    a system call of its own (`pumps_at_once`), a socket is seen to as in 3 right after its callbacks.
 //! 3. Dirty sockets: the state machines say what to do in the operating system, the backend queues it.
 //! 4. One wait, which submits all of it; then the completions go into the state machines, which makes sockets ready.
 //!
@@ -106,6 +107,11 @@ pub(crate) struct Worker<H: Handler> {
     pool: RefCell<BufferPool>,
     ready: List,
     dirty: List,
+    /// Whether a socket's operations are submitted right after its callbacks, and not with everybody's: where each is a call
+    /// of its own, the bytes that it moves are still in the cache then.
+    pumps_at_once: bool,
+    /// The socket whose callbacks run, if it is pumped right after them: what they issue need not mark it.
+    delivering: Cell<Option<u32>>,
     timeouts: Timeouts,
     accepting: RefCell<Vec<Accepting<H>>>,
     next_listener_key: Cell<u32>,
@@ -140,6 +146,7 @@ impl<H: Handler> Worker<H> {
         pool: BufferPool,
     ) -> Worker<H> {
         let timeouts = Timeouts::new(&port.shared().options);
+        let pumps_at_once = backend.tries_at_once();
         Worker {
             token,
             index,
@@ -148,6 +155,8 @@ impl<H: Handler> Worker<H> {
             pool: RefCell::new(pool),
             ready: List::new(),
             dirty: List::new(),
+            pumps_at_once,
+            delivering: Cell::new(None),
             timeouts,
             accepting: RefCell::new(Vec::new()),
             next_listener_key: Cell::new(0),
@@ -197,7 +206,9 @@ impl<H: Handler> Worker<H> {
     }
 
     fn mark_dirty(&self, index: u32) {
-        self.dirty.push(index, |index| &self.local_at(index).dirty);
+        if self.delivering.get() != Some(index) {
+            self.dirty.push(index, |index| &self.local_at(index).dirty);
+        }
     }
 
     fn mark_ready(&self, index: u32) {

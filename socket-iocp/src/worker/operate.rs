@@ -25,7 +25,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Does what the state machine says until it has nothing more.
-    fn pump(&self, slot: &'static Slot<H>) {
+    pub(super) fn pump(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
         loop {
             let step = local.machine.borrow_mut().next_step(slot.head.word.in_transit());

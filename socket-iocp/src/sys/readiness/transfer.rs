@@ -29,7 +29,7 @@ pub(super) enum Moved {
 /// `data` is valid for writes of `capacity` bytes.
 pub(super) unsafe fn receive(socket: RawSocket, data: *mut u8, capacity: usize) -> Moved {
     // SAFETY: the caller's promise covers what the kernel writes.
-    repeat(|| unsafe { libc::recv(socket, data.cast(), capacity, libc::MSG_DONTWAIT) })
+    repeat(|| unsafe { system::recv(socket, data, capacity, libc::MSG_DONTWAIT) })
 }
 
 /// The slices of one send, gathered on the stack.
@@ -66,7 +66,7 @@ impl<'q> Gather<'q> {
             // SAFETY: `new` has written the first `count` slices.
             let slice = unsafe { self.slices[0].assume_init_ref() };
             // SAFETY: the slice is borrowed for `'q`; the kernel only reads it.
-            return repeat(|| unsafe { libc::send(socket, slice.as_ptr().cast(), slice.len(), SEND_FLAGS) });
+            return repeat(|| unsafe { system::send(socket, slice.as_ptr(), slice.len(), SEND_FLAGS) });
         }
         // SAFETY: zeros are a header with no name, no slices, no control data.
         let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -90,5 +90,46 @@ fn repeat(mut call: impl FnMut() -> libc::ssize_t) -> Moved {
             error if error == libc::EAGAIN || error == libc::EWOULDBLOCK => return Moved::WouldBlock,
             error => return Moved::Failed(error),
         }
+    }
+}
+
+/// The two calls that are made for nearly every message. The C library's are points at which a thread can be cancelled, and
+/// each notes so before it and after it; no thread of ours is, and the kernel's own calls are the same without that.
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
+mod system {
+    use super::RawSocket;
+    use std::ptr::null;
+
+    /// # Safety
+    /// `data` is valid for writes of `len` bytes.
+    pub(super) unsafe fn recv(socket: RawSocket, data: *mut u8, len: usize, flags: libc::c_int) -> libc::ssize_t {
+        // SAFETY: the caller's promise; no address is asked for.
+        unsafe { libc::syscall(libc::SYS_recvfrom, socket, data, len, flags, null::<u8>(), null::<u8>()) as _ }
+    }
+
+    /// # Safety
+    /// `data` is valid for reads of `len` bytes.
+    pub(super) unsafe fn send(socket: RawSocket, data: *const u8, len: usize, flags: libc::c_int) -> libc::ssize_t {
+        // SAFETY: the caller's promise; no address is given.
+        unsafe { libc::syscall(libc::SYS_sendto, socket, data, len, flags, null::<u8>(), 0_usize) as _ }
+    }
+}
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64")))]
+mod system {
+    use super::RawSocket;
+
+    /// # Safety
+    /// `data` is valid for writes of `len` bytes.
+    pub(super) unsafe fn recv(socket: RawSocket, data: *mut u8, len: usize, flags: libc::c_int) -> libc::ssize_t {
+        // SAFETY: the caller's promise.
+        unsafe { libc::recv(socket, data.cast(), len, flags) }
+    }
+
+    /// # Safety
+    /// `data` is valid for reads of `len` bytes.
+    pub(super) unsafe fn send(socket: RawSocket, data: *const u8, len: usize, flags: libc::c_int) -> libc::ssize_t {
+        // SAFETY: the caller's promise.
+        unsafe { libc::send(socket, data.cast(), len, flags) }
     }
 }

@@ -93,6 +93,11 @@ impl Backend {
         })
     }
 
+    /// Both are simulated, by the network's seed and the worker.
+    pub(crate) fn tries_at_once(&self) -> bool {
+        (self.network.seed() ^ self.number as u64) & 1 == 0
+    }
+
     pub(crate) fn start(&mut self) -> Result<(), Error> {
         Ok(())
     }
