@@ -508,7 +508,7 @@ struct socket_iocp_options {
        (SOCKET_IOCP_E_CANCELLED). The socket's number is a name here: after a removal the caller may have closed it, and after
        a delete it is closed. Default: none */
     void (*listen_error_callback_function)( SOCKET socket, void *listen_socket_user_state );
-    /* The rest is for Windows and changes nothing elsewhere. */
+    /* The next two are for Windows and change nothing elsewhere. */
     uint32_t idle_reads;       /* SOCKET_IOCP_SWITCH_...: a recv waits for data with a read of no bytes and takes a read buffer
                                   when there is some, so that an idle connection costs no buffer and pins no page of memory,
                                   for one call more a recv. (Elsewhere that is so always, at no cost.) Default: off. See
@@ -517,9 +517,16 @@ struct socket_iocp_options {
                                   completion port. Default: on where every provider of TCP sockets has file handles, else
                                   off; on by force where one has none loses completions. See
                                   https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setfilecompletionnotificationmodes */
+    /* The rest helps some programs and hurts others: docs/options.md says whom, with figures. */
+    uint32_t pin_workers;      /* SOCKET_IOCP_SWITCH_...: worker n stays on the n-th processor, counted round, of those on which
+                                  the thread that makes the port may run. It helps where the processors are the program's
+                                  alone, and hurts where they are shared. A hint: on Linux, Android and Windows (there within
+                                  the worker's group of 64 processors); elsewhere, and without threads, it changes nothing, and
+                                  a refusal is not reported. Default: off. See sched_setaffinity(2),
+                                  https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setthreadaffinitymask */
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0 }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

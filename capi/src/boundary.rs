@@ -127,6 +127,7 @@ mod tests {
             listen_error_callback_function: None,
             idle_reads: 0,
             skip_on_success: 0,
+            pin_workers: 0,
         }
     }
 

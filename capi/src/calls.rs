@@ -24,6 +24,7 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     listen_error_callback_function: None,
     idle_reads: 0,
     skip_on_success: 0,
+    pin_workers: 0,
 };
 
 /// The handle in a `socket_iocp_socket_state`.

@@ -107,6 +107,7 @@ fn engine_options(read_buffer_size: usize, given: &abi::Options) -> Result<Optio
     if let Some(skip) = switched(given.skip_on_success)? {
         options = options.skip_on_success(skip);
     }
+    options = options.pin_workers(switched(given.pin_workers)?.unwrap_or(false));
     Ok(options)
 }
 

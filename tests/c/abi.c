@@ -10,7 +10,7 @@ static void structs( void )
 {
     if( sizeof( void * ) != 8 )
         return;
-    CHECK( sizeof( struct socket_iocp_options ) == 64 );
+    CHECK( sizeof( struct socket_iocp_options ) == 72 );
     AT( socket_iocp_options, size, 0 );
     AT( socket_iocp_options, threads, 8 );
     AT( socket_iocp_options, backend, 12 );
@@ -23,6 +23,7 @@ static void structs( void )
     AT( socket_iocp_options, listen_error_callback_function, 48 );
     AT( socket_iocp_options, idle_reads, 56 );
     AT( socket_iocp_options, skip_on_success, 60 );
+    AT( socket_iocp_options, pin_workers, 64 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );

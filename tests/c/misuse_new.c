@@ -53,6 +53,9 @@ static void options( void )
         wrong = default_options();
         wrong.skip_on_success = wrong_switches[index];
         CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
+        wrong = default_options();
+        wrong.pin_workers = wrong_switches[index];
+        CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
     }
     for( index = 0; index < sizeof wrong_sizes / sizeof *wrong_sizes; index++ )
     {

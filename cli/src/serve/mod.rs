@@ -2,9 +2,11 @@
 
 mod listen;
 mod service;
+mod tuning;
 
 pub use listen::Listening;
 pub use service::{Service, ServiceKind};
+pub use tuning::TuningArgs;
 
 use crate::address::{Address, Endpoint};
 use crate::arguments::{BackendName, on_or_off, positive_seconds};
@@ -78,6 +80,9 @@ pub struct ServeArgs {
     /// on, where every provider of TCP sockets allows it]
     #[arg(long, value_name = "on|off", value_parser = on_or_off, hide = cfg!(not(windows)))]
     pub skip_on_success: Option<bool>,
+
+    #[command(flatten)]
+    pub tuning: TuningArgs,
 }
 
 /// A serving port's options, common to `serve` and `demo`.
@@ -177,7 +182,7 @@ fn make_port(service: Service, args: &ServeArgs, queue: Option<QueueLimits>) -> 
     if let Some(skip) = args.skip_on_success {
         options = options.skip_on_success(skip);
     }
-    new_port(service, options)
+    new_port(service, args.tuning.apply(options))
 }
 
 /// Makes a port; a refusal names the backend's reason in one line.

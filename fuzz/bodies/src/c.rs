@@ -29,6 +29,7 @@ pub(crate) struct Options {
     pub(crate) listen_error_callback_function: Option<Ended>,
     pub(crate) idle_reads: u32,
     pub(crate) skip_on_success: u32,
+    pub(crate) pin_workers: u32,
 }
 
 /// `struct socket_iocp_completion`.

@@ -112,7 +112,8 @@ impl Given {
             || known.linger_ms > MAX_LINGER_MS
             || known.idle_timeout_ms > MAX_IDLE_TIMEOUT_MS
             || known.idle_reads > 2
-            || known.skip_on_success > 2;
+            || known.skip_on_success > 2
+            || known.pin_workers > 2;
         let conditions = [
             (invalid, c::INVALID_ARGUMENT),
             (self.missing != 0, c::NULL_POINTER),

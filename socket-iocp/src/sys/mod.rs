@@ -46,6 +46,7 @@ mod io_uring;
 #[cfg(windows)]
 mod iocp;
 pub(crate) mod net;
+pub(crate) mod processors;
 #[cfg(unix)]
 mod readiness;
 #[cfg(feature = "sim")]

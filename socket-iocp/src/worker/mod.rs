@@ -31,7 +31,7 @@ use crate::port::PortHandle;
 use crate::shared::Shared;
 use crate::socket::Machine;
 use crate::statistics::Counters;
-use crate::sys::{Backend, INVALID_SOCKET, Key, SocketIo, SocketMemory, process};
+use crate::sys::{Backend, INVALID_SOCKET, Key, SocketIo, SocketMemory, process, processors};
 use crate::{Error, RawSocket};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -217,6 +217,9 @@ impl<H: Handler> Worker<H> {
 
     /// The loop of a worker thread, until the port is deleted and everything is reported.
     pub(crate) fn run_thread(self) {
+        if self.shared().options.pin_workers {
+            processors::stay_on_one(self.index);
+        }
         if self.backend.borrow_mut().start().is_err() {
             // The ring refused to be enabled: nothing can be served. The port goes; its calls answer `Closed`.
             self.shared().begin_deletion();

@@ -53,6 +53,21 @@ pub fn resident_kib() -> usize {
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
 }
 
+/// The processors on which the calling thread may run, in order; none where the system does not tell.
+pub fn processors() -> Vec<usize> {
+    if cfg!(not(target_os = "linux")) {
+        return Vec::new();
+    }
+    let status = fs::read_to_string("/proc/thread-self/status").expect("procfs");
+    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("Cpus_allowed_list");
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        number(first)..=number(last)
+    };
+    line.trim().split(',').flat_map(range).collect()
+}
+
 /// A file that is no socket.
 pub fn null_device() -> File {
     File::options().read(true).write(true).open("/dev/null").expect("/dev/null")

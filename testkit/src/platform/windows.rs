@@ -13,7 +13,8 @@ use windows_sys::Win32::Networking::WinSock::{
 };
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
+use windows_sys::Win32::System::SystemInformation::GROUP_AFFINITY;
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, GetThreadGroupAffinity};
 use windows_sys::core::s;
 
 /// A socket that is closed when it is dropped.
@@ -73,6 +74,15 @@ pub fn resident_kib() -> usize {
     let asked = unsafe { K32GetProcessMemoryInfo(GetCurrentProcess(), &mut counters, bytes) };
     assert_ne!(asked, 0, "GetProcessMemoryInfo");
     counters.WorkingSetSize / 1024
+}
+
+/// The processors on which the calling thread may run, in order, of its group.
+pub fn processors() -> Vec<usize> {
+    let mut affinity = GROUP_AFFINITY::default();
+    // SAFETY: the handle names the calling thread, and the call writes one GROUP_AFFINITY.
+    let asked = unsafe { GetThreadGroupAffinity(GetCurrentThread(), &mut affinity) };
+    assert_ne!(asked, 0, "GetThreadGroupAffinity");
+    (0..usize::BITS as usize).filter(|processor| affinity.Mask >> processor & 1 == 1).collect()
 }
 
 /// Whether this is Wine: its ntdll says so, see `wine_get_version`.

@@ -38,6 +38,7 @@ mod no_callback_inside_a_call;
 mod no_lock_in_a_callback;
 mod one_socket_leaves_room;
 mod options_are_checked;
+mod pin_workers;
 mod read_buffer;
 mod readme;
 mod recv_brings_everything;
