@@ -524,9 +524,15 @@ struct socket_iocp_options {
                                   the worker's group of 64 processors); elsewhere, and without threads, it changes nothing, and
                                   a refusal is not reported. Default: off. See sched_setaffinity(2),
                                   https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setthreadaffinitymask */
+    uint32_t busy_poll_us;     /* how long a worker that has nothing to do looks for something, without sleeping, before it
+                                  sleeps, at most 1,000,000 (one second): what comes meanwhile is served sooner, and another
+                                  thread's call needs no system call. It helps where latency is worth a processor for each
+                                  worker; it hurts everywhere else, since a worker that looks uses all of its processor, and
+                                  with more workers than processors one takes it from the next. Deadlines come in time. Without
+                                  threads it changes nothing. Default: it sleeps at once */
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0 }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0 }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

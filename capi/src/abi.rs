@@ -62,6 +62,7 @@ pub(crate) struct Options {
     pub(crate) idle_reads: u32,
     pub(crate) skip_on_success: u32,
     pub(crate) pin_workers: u32,
+    pub(crate) busy_poll_us: u32,
 }
 
 /// `struct socket_iocp_completion`.

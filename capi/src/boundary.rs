@@ -128,6 +128,7 @@ mod tests {
             idle_reads: 0,
             skip_on_success: 0,
             pin_workers: 0,
+            busy_poll_us: 0,
         }
     }
 

@@ -25,6 +25,7 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     idle_reads: 0,
     skip_on_success: 0,
     pin_workers: 0,
+    busy_poll_us: 0,
 };
 
 /// The handle in a `socket_iocp_socket_state`.

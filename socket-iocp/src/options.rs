@@ -55,6 +55,9 @@ pub const MAX_LINGER: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest idle time-out: seven days.
 pub const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// The longest that a worker looks before it sleeps: one second.
+pub const MAX_BUSY_POLL: Duration = Duration::from_secs(1);
+
 /// The options of a port. Everything but the read buffer size has a default.
 ///
 /// The environment overrides two of them for the whole process: `SOCKET_IOCP_BACKEND` (`io_uring`, `readiness`,
@@ -72,6 +75,7 @@ pub struct Options {
     pub(crate) idle_reads: bool,
     pub(crate) skip_on_success: Option<bool>,
     pub(crate) pin_workers: bool,
+    pub(crate) busy_poll: Duration,
     #[cfg(feature = "sim")]
     pub(crate) network: Option<Arc<Network>>,
     /// Workers of a port that its caller drives.
@@ -94,6 +98,7 @@ impl Options {
             idle_reads: false,
             skip_on_success: None,
             pin_workers: false,
+            busy_poll: Duration::ZERO,
             #[cfg(feature = "sim")]
             network: None,
             #[cfg(feature = "sim")]
@@ -196,6 +201,20 @@ impl Options {
         self
     }
 
+    /// How long a worker that has nothing to do looks for something, without sleeping, before it sleeps; at most
+    /// [`MAX_BUSY_POLL`]. Default: zero, it sleeps at once.
+    ///
+    /// It helps where latency is worth a processor for each worker: what comes within this time meets a worker that is
+    /// awake, and a call of another thread needs no system call to wake it. It hurts everywhere else: a worker that looks
+    /// uses all of its processor, takes it from the program's other threads, and with more workers than processors one
+    /// takes it from the next, so that all of them are later than without. Linger, idle time-outs and pauses come in time.
+    ///
+    /// A port made with [`threads(0)`](Options::threads) waits as its caller says, and this changes nothing.
+    pub fn busy_poll(mut self, time: Duration) -> Options {
+        self.busy_poll = time;
+        self
+    }
+
     /// Serves the sockets of a simulated network, and no others.
     #[cfg(feature = "sim")]
     #[doc(hidden)]
@@ -243,7 +262,8 @@ impl Options {
         let idle_fits =
             self.idle_timeout.is_none_or(|idle| (Duration::from_millis(1)..=MAX_IDLE_TIMEOUT).contains(&idle));
         let limits_fit = self.max_sockets != 0 && self.max_queued_sends != 0 && self.max_queued_bytes != 0;
-        if !threads_fit || !linger_fits || !idle_fits || !limits_fit {
+        let busy_poll_fits = self.busy_poll <= MAX_BUSY_POLL;
+        if !threads_fit || !linger_fits || !idle_fits || !limits_fit || !busy_poll_fits {
             return Err(ErrorCode::InvalidArgument.into());
         }
         Ok(())

@@ -3,8 +3,10 @@
 use crate::{Client, platform};
 use socket_iocp::sim::Network;
 use socket_iocp::{BackendKind, Options, RawSocket, Socket};
+use std::env;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One backend to test.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Lab {
 
     /// The simulated network, with a seed from the environment (`SOCKET_IOCP_TEST_SEED`) or a fixed one.
     pub fn sim() -> Lab {
-        let seed = std::env::var("SOCKET_IOCP_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+        let seed = env::var("SOCKET_IOCP_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
         Lab { kind: BackendKind::Sim, mode: Mode::Default, network: Some(Network::new(seed)) }
     }
 
@@ -91,7 +93,7 @@ impl Lab {
 
     /// Options of a port for this lab with read buffers of this size, and nothing else set.
     pub fn options_with(&self, read_buffer_size: usize) -> Options {
-        let options = Options::new(read_buffer_size);
+        let options = forced(Options::new(read_buffer_size));
         match (&self.network, self.mode) {
             (Some(network), _) => options.sim(network.clone()),
             (None, Mode::Default) => options.backend(self.kind),
@@ -153,6 +155,17 @@ impl Lab {
             }
         }
     }
+}
+
+/// Turns options on that the environment asks for in the ports of all tests (`SOCKET_IOCP_TEST_OPTIONS`, their names):
+/// those that change how a port works and not what it does.
+fn forced(options: Options) -> Options {
+    let names = env::var("SOCKET_IOCP_TEST_OPTIONS").unwrap_or_default();
+    names.split_whitespace().fold(options, |options, name| match name {
+        "pin_workers" => options.pin_workers(true),
+        "busy_poll" => options.busy_poll(Duration::from_micros(200)),
+        _ => panic!("SOCKET_IOCP_TEST_OPTIONS: {name:?}"),
+    })
 }
 
 /// Both ends of a connection over loopback.

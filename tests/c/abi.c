@@ -24,6 +24,7 @@ static void structs( void )
     AT( socket_iocp_options, idle_reads, 56 );
     AT( socket_iocp_options, skip_on_success, 60 );
     AT( socket_iocp_options, pin_workers, 64 );
+    AT( socket_iocp_options, busy_poll_us, 68 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );

@@ -1,7 +1,8 @@
 //! The options that help some and hurt others: `docs/options.md`.
 
 use clap::Args;
-use socket_iocp::Options;
+use socket_iocp::{MAX_BUSY_POLL, Options};
+use std::time::Duration;
 
 /// Options of a serving port that are worth trying on one's own machine.
 #[derive(Args, Clone, Debug)]
@@ -9,11 +10,16 @@ pub struct TuningArgs {
     /// Keep each worker on one processor; for processors that are the server's alone
     #[arg(long)]
     pub pin_workers: bool,
+
+    /// Look for work so long before a worker sleeps; for workers that have a processor each
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, hide_default_value = true,
+          value_parser = clap::value_parser!(u64).range(..=MAX_BUSY_POLL.as_micros() as u64))]
+    pub busy_poll: u64,
 }
 
 impl TuningArgs {
     /// Sets what was asked for.
     pub fn apply(&self, options: Options) -> Options {
-        options.pin_workers(self.pin_workers)
+        options.pin_workers(self.pin_workers).busy_poll(Duration::from_micros(self.busy_poll))
     }
 }

@@ -17,6 +17,7 @@ const SIZES: std::ops::RangeInclusive<usize> = size_of::<usize>()..=4096;
 const MAX_WORKERS: i32 = 3;
 const MAX_LINGER_MS: u32 = 86_400_000;
 const MAX_IDLE_TIMEOUT_MS: u32 = 604_800_000;
+const MAX_BUSY_POLL_US: u32 = 1_000_000;
 const MAX_READ_BUFFER_SIZE: u32 = 1 << 30;
 
 /// A port is made exactly where the header says that the options are good, and then does its work.
@@ -113,7 +114,8 @@ impl Given {
             || known.idle_timeout_ms > MAX_IDLE_TIMEOUT_MS
             || known.idle_reads > 2
             || known.skip_on_success > 2
-            || known.pin_workers > 2;
+            || known.pin_workers > 2
+            || known.busy_poll_us > MAX_BUSY_POLL_US;
         let conditions = [
             (invalid, c::INVALID_ARGUMENT),
             (self.missing != 0, c::NULL_POINTER),

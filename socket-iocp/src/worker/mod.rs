@@ -16,6 +16,7 @@ mod ending;
 mod issue;
 mod operate;
 mod timers;
+mod wait;
 
 pub(crate) use accept::{Unplaced, identity_of, tell_foreign_close};
 pub(crate) use deliver::guarded;
@@ -123,6 +124,8 @@ pub(crate) struct Worker<H: Handler> {
     retry_at: Cell<Option<Duration>>,
     /// The port's deletion has been carried to the sockets.
     winding_up: Cell<bool>,
+    /// How long the worker looks for something to do before it sleeps, if it does.
+    busy_poll: Option<Duration>,
     /// Callbacks that have been run, to tell whether any was.
     callbacks: Cell<usize>,
 }
@@ -147,6 +150,7 @@ impl<H: Handler> Worker<H> {
     ) -> Worker<H> {
         let timeouts = Timeouts::new(&port.shared().options);
         let pumps_at_once = backend.tries_at_once();
+        let busy_poll = wait::busy_poll(port.shared());
         Worker {
             token,
             index,
@@ -164,6 +168,7 @@ impl<H: Handler> Worker<H> {
             accepts_due: Cell::new(false),
             retry_at: Cell::new(None),
             winding_up: Cell::new(false),
+            busy_poll,
             callbacks: Cell::new(0),
         }
     }
@@ -241,7 +246,9 @@ impl<H: Handler> Worker<H> {
         if let Some(end) = self.end() {
             return end;
         }
-        self.wait(timeout);
+        if !self.finds_awake() {
+            self.wait(timeout);
+        }
         self.expire();
         Turn::GoOn
     }
@@ -272,35 +279,6 @@ impl<H: Handler> Worker<H> {
 
     fn count_callback(&self) {
         self.callbacks.set(self.callbacks.get().wrapping_add(1));
-    }
-
-    /// Waits in the operating system, unless there is something to do already, and takes the completions.
-    fn wait(&self, timeout: Option<Duration>) {
-        let mut timeout = match (timeout, self.next_timer_in()) {
-            (Some(given), Some(own)) => Some(given.min(own)),
-            (given, own) => given.or(own),
-        };
-        let inbox = &self.mailbox().inbox;
-        if self.has_work() || !inbox.prepare_to_sleep() || self.has_news() {
-            timeout = Some(Duration::ZERO);
-        }
-        self.counters().waits.add(1);
-        // An error here is a refusal of memory or a signal: the completions that are there can be taken all the same.
-        let mut pool = self.pool.borrow_mut();
-        pool.collect();
-        let _ = self.backend.borrow_mut().wait(timeout, &mut pool);
-        drop(pool);
-        inbox.awake();
-        self.reap();
-    }
-
-    fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.dirty.is_empty() || self.accepts_due.get()
-    }
-
-    /// What others may have written that the worker has not looked at.
-    fn has_news(&self) -> bool {
-        self.mailbox().has_listener_news() || self.shared().is_closing() && !self.winding_up.get()
     }
 
     /// Takes what other threads have issued into the state machines.

@@ -224,8 +224,8 @@ impl<H: Handler> Worker<H> {
         self.mark_dirty(slot.index());
     }
 
-    /// Takes the completions that the wait found.
-    pub(super) fn reap(&self) {
+    /// Takes the completions that the wait found, and says how many there were.
+    pub(super) fn reap(&self) -> u64 {
         let mut count = 0;
         loop {
             let find = |key| self.slot_of(key).map(|slot| self.memory(slot));
@@ -235,6 +235,7 @@ impl<H: Handler> Worker<H> {
             self.take(completion);
         }
         self.counters().completions.add(count);
+        count
     }
 
     fn take(&self, completion: Completion) {

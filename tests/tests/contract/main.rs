@@ -12,6 +12,7 @@ mod accept_runs_on_the_sockets_worker;
 mod accept_spread;
 mod added_twice;
 mod bad_sockets;
+mod busy_poll;
 mod callbacks_of_a_socket_are_serial;
 mod calls_from_any_thread;
 mod cancelled_send;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 on_every_backend!(
     each_worker_stays_on_its_processor,
-    workers_are_left_alone_by_default,
+    workers_are_left_alone_without_it,
     a_driven_port_leaves_its_callers_thread_alone,
 );
 
@@ -56,9 +56,9 @@ fn each_worker_stays_on_its_processor(lab: &Lab) {
     assert_eq!(platform::processors(), allowed, "the thread that makes the port is left alone");
 }
 
-fn workers_are_left_alone_by_default(lab: &Lab) {
+fn workers_are_left_alone_without_it(lab: &Lab) {
     let allowed = platform::processors();
-    assert_eq!(where_workers_run(lab, lab.options(), 2), [allowed.clone(), allowed]);
+    assert_eq!(where_workers_run(lab, lab.options().pin_workers(false), 2), [allowed.clone(), allowed]);
 }
 
 fn a_driven_port_leaves_its_callers_thread_alone(lab: &Lab) {
