@@ -530,9 +530,18 @@ struct socket_iocp_options {
                                   worker; it hurts everywhere else, since a worker that looks uses all of its processor, and
                                   with more workers than processors one takes it from the next. Deadlines come in time. Without
                                   threads it changes nothing. Default: it sleeps at once */
+    uint32_t zero_copy_from;   /* from how many bytes on what is sent to a socket at once is read by the system where it lies,
+                                  without a copy. It helps with large buffers, from some 16 KiB on, sent to a network card; it
+                                  hurts on loopback, with small sends, and on long ways: the send callback comes, and the next
+                                  send starts, when the peer's system has acknowledged the bytes. With idle_timeout_ms a send
+                                  goes in parts, of at most 256 KiB or this many bytes, each of which the peer's system has to
+                                  take in that time. Whatever ends such a socket but socket_iocp_remove_socket() resets the
+                                  connection if a send is outstanding; a removed one comes back when the peer's system has
+                                  acknowledged what was sent, or reset if the port is deleted before. A hint: on io_uring for
+                                  TCP, from Linux 6.1 on. Default: never. See io_uring_prep_send_zc(3) */
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0 }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0 }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

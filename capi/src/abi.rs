@@ -63,6 +63,7 @@ pub(crate) struct Options {
     pub(crate) skip_on_success: u32,
     pub(crate) pin_workers: u32,
     pub(crate) busy_poll_us: u32,
+    pub(crate) zero_copy_from: u32,
 }
 
 /// `struct socket_iocp_completion`.
@@ -108,7 +109,7 @@ pub(crate) struct Counters {
 // The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Options>() == 72);
+    assert!(size_of::<Options>() == 80);
     assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
     assert!(size_of::<Counters>() == 136);
     assert!(size_of::<c_int>() == size_of::<i32>());

@@ -129,6 +129,7 @@ mod tests {
             skip_on_success: 0,
             pin_workers: 0,
             busy_poll_us: 0,
+            zero_copy_from: 0,
         }
     }
 

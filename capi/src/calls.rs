@@ -26,6 +26,7 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     skip_on_success: 0,
     pin_workers: 0,
     busy_poll_us: 0,
+    zero_copy_from: 0,
 };
 
 /// The handle in a `socket_iocp_socket_state`.

@@ -76,6 +76,7 @@ pub struct Options {
     pub(crate) skip_on_success: Option<bool>,
     pub(crate) pin_workers: bool,
     pub(crate) busy_poll: Duration,
+    pub(crate) zero_copy_from: u32,
     #[cfg(feature = "sim")]
     pub(crate) network: Option<Arc<Network>>,
     /// Workers of a port that its caller drives.
@@ -99,6 +100,7 @@ impl Options {
             skip_on_success: None,
             pin_workers: false,
             busy_poll: Duration::ZERO,
+            zero_copy_from: 0,
             #[cfg(feature = "sim")]
             network: None,
             #[cfg(feature = "sim")]
@@ -212,6 +214,29 @@ impl Options {
     /// A port made with [`threads(0)`](Options::threads) waits as its caller says, and this changes nothing.
     pub fn busy_poll(mut self, time: Duration) -> Options {
         self.busy_poll = time;
+        self
+    }
+
+    /// From how many bytes on what is sent to a socket at once is read by the system where it lies, without a copy; 0 (the
+    /// default) for never. Queued sends that leave together count together.
+    ///
+    /// It helps where a program sends large buffers, from some 16 KiB on, to a network card: a processor that copies nothing
+    /// has time for more. It hurts on loopback, where there is a copy all the same, and later; with small sends, since
+    /// the bookkeeping costs more than the copy; and on long ways: such a send is done, its callback called and its buffer
+    /// free, when the peer's system has acknowledged it, and the next send of that socket starts then. With an
+    /// [`idle_timeout`](Options::idle_timeout) a send goes in parts, of at most 256 KiB or this many bytes, each of which
+    /// the peer's system has to take in that time.
+    ///
+    /// Whatever ends such a socket but [`remove`](crate::PortHandle::remove) resets the connection if a send is outstanding;
+    /// what is removed is handed back when the peer's system has acknowledged what was sent, or reset if the port is
+    /// deleted before.
+    ///
+    /// A hint: io_uring has it for TCP, from Linux 6.1 on. On other backends and sockets, and on a socket of which the system
+    /// has refused such a send (for want of `RLIMIT_MEMLOCK`, above all), sends are as without it.
+    ///
+    /// See [`io_uring_prep_send_zc(3)`](https://man7.org/linux/man-pages/man3/io_uring_prep_send_zc.3.html).
+    pub fn zero_copy_from(mut self, bytes: u32) -> Options {
+        self.zero_copy_from = bytes;
         self
     }
 

@@ -10,7 +10,7 @@ static void structs( void )
 {
     if( sizeof( void * ) != 8 )
         return;
-    CHECK( sizeof( struct socket_iocp_options ) == 72 );
+    CHECK( sizeof( struct socket_iocp_options ) == 80 );
     AT( socket_iocp_options, size, 0 );
     AT( socket_iocp_options, threads, 8 );
     AT( socket_iocp_options, backend, 12 );
@@ -25,6 +25,7 @@ static void structs( void )
     AT( socket_iocp_options, skip_on_success, 60 );
     AT( socket_iocp_options, pin_workers, 64 );
     AT( socket_iocp_options, busy_poll_us, 68 );
+    AT( socket_iocp_options, zero_copy_from, 72 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );

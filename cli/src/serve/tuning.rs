@@ -15,11 +15,16 @@ pub struct TuningArgs {
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, hide_default_value = true,
           value_parser = clap::value_parser!(u64).range(..=MAX_BUSY_POLL.as_micros() as u64))]
     pub busy_poll: u64,
+
+    /// Send so many bytes or more without a copy, for network cards; only io_uring minds [default: never]
+    #[arg(long, value_name = "BYTES", default_value_t = 0, hide_default_value = true, hide = cfg!(not(target_os = "linux")))]
+    pub zero_copy_from: u32,
 }
 
 impl TuningArgs {
     /// Sets what was asked for.
     pub fn apply(&self, options: Options) -> Options {
-        options.pin_workers(self.pin_workers).busy_poll(Duration::from_micros(self.busy_poll))
+        let options = options.pin_workers(self.pin_workers).busy_poll(Duration::from_micros(self.busy_poll));
+        options.zero_copy_from(self.zero_copy_from)
     }
 }

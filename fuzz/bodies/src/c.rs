@@ -31,6 +31,7 @@ pub(crate) struct Options {
     pub(crate) skip_on_success: u32,
     pub(crate) pin_workers: u32,
     pub(crate) busy_poll_us: u32,
+    pub(crate) zero_copy_from: u32,
 }
 
 /// `struct socket_iocp_completion`.

@@ -168,13 +168,14 @@ pub(crate) enum Completion {
 
 /// What a backend is made from. Not every backend minds everything.
 #[derive(Clone, Debug)]
-#[cfg_attr(windows, allow(dead_code, reason = "the caller's driving changes nothing for a completion port"))]
-#[cfg_attr(not(windows), allow(dead_code, reason = "completion ports alone have these options"))]
+#[allow(dead_code, reason = "what one backend minds is nothing to another")]
 pub(crate) struct Config {
     /// The caller drives the port, from changing threads.
     pub(crate) driven: bool,
     /// A send that goes on reports what it has done so far, as the idle time-out wants it.
     pub(crate) show_progress: bool,
+    /// See `Options::zero_copy_from`.
+    pub(crate) zero_copy_from: u32,
     /// See `Options::idle_reads`.
     pub(crate) idle_reads: bool,
     /// See `Options::skip_on_success`.
@@ -191,6 +192,7 @@ impl Config {
         Config {
             driven: options.threads == Some(0),
             show_progress: options.idle_timeout.is_some(),
+            zero_copy_from: options.zero_copy_from,
             idle_reads: options.idle_reads,
             skip_on_success: options.skip_on_success,
             #[cfg(feature = "sim")]
@@ -385,6 +387,19 @@ impl Backend {
             backend => backend.cancel(io, key, socket, direction),
             iocp => backend.cancel(io, memory, key, socket, direction)
         )
+    }
+
+    /// The socket is to be reset, whatever becomes of its pending send: that must not wait for the peer. Its completion
+    /// comes as ever.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(unused_variables, reason = "io_uring alone has sends that wait for the peer")
+    )]
+    pub(crate) fn abandon_send(&mut self, key: Key, socket: RawSocket) {
+        #[cfg(target_os = "linux")]
+        if let Backend::IoUring(backend) = self {
+            backend.abandon_send(key, socket);
+        }
     }
 
     /// The socket is about to be handed back, open: forget it. None of its operations is pending.

@@ -77,10 +77,12 @@ impl<H: Handler> Worker<H> {
             let slot = self.slots().at(index);
             let local = self.local(slot);
             // One whose accept callback is still due is dropped in its turn, when its message has arrived.
-            if local.gone.get()
-                || matches!(*local.companion.borrow(), Companion::Listener(_))
-                || local.machine.borrow().is_ending()
-            {
+            if local.gone.get() || matches!(*local.companion.borrow(), Companion::Listener(_)) {
+                continue;
+            }
+            if local.machine.borrow().is_ending() {
+                // One that is to be handed back when its peer has acknowledged what was sent waits no longer.
+                self.abandon_send(slot);
                 continue;
             }
             local.machine.borrow_mut().end(Some(ErrorCode::Cancelled.into()), Close::Reset);

@@ -41,7 +41,12 @@ impl<H: Handler> Worker<H> {
                     }
                 }
                 Step::CancelRecv => self.cancel(slot, Direction::Recv),
-                Step::CancelSend => self.cancel(slot, Direction::Send),
+                Step::CancelSend => {
+                    self.cancel(slot, Direction::Send);
+                    if matches!(local.machine.borrow().ending().1, Close::Background | Close::Reset) {
+                        self.abandon_send(slot);
+                    }
+                }
                 Step::ShutdownSend => self.shutdown_send(slot),
             }
         }
@@ -126,6 +131,14 @@ impl<H: Handler> Worker<H> {
             (CancelOutcome::Requested, _) => {}
             (CancelOutcome::Done, Direction::Recv) => drop(self.recv_ended(slot, Err(Failure::Cancelled))),
             (CancelOutcome::Done, Direction::Send) => self.send_ended(slot, Err(Failure::Cancelled)),
+        }
+    }
+
+    /// Has a send without a copy end although its peer acknowledges nothing, by a reset, unless the number is somebody else's
+    /// by now.
+    pub(super) fn abandon_send(&self, slot: &'static Slot<H>) {
+        if self.shared().options.zero_copy_from != 0 && self.is_still_ours(slot) {
+            self.backend.borrow_mut().abandon_send(Worker::key(slot), self.local(slot).info.raw);
         }
     }
 

@@ -62,3 +62,4 @@ mod user_linger;
 #[cfg(windows)]
 mod windows;
 mod workers_serve_unasked;
+mod zero_copy;

@@ -39,23 +39,27 @@ pub struct Plan {
     pub backend: BackendKind,
     pub threads: usize,
     pub linger_ms: u64,
+    /// `Options::zero_copy_from`.
+    pub zero_copy_from: u32,
 }
 
 impl Plan {
     pub fn new(backend: BackendKind, threads: usize) -> Plan {
-        Plan { backend, threads, linger_ms: 20_000 }
+        Plan { backend, threads, linger_ms: 20_000, zero_copy_from: 0 }
     }
 
     /// As the program is told it.
     pub fn role(&self) -> String {
-        format!("{} {} {}", self.backend.name(), self.threads, self.linger_ms)
+        format!("{} {} {} {}", self.backend.name(), self.threads, self.linger_ms, self.zero_copy_from)
     }
 
     fn parse(role: &str) -> Plan {
         let mut words = role.split(' ');
-        let mut word = || words.next().expect("a plan has three words");
+        let mut word = || words.next().expect("a plan has four words");
         let backend = BackendKind::from_name(word()).expect("a backend");
-        Plan { backend, threads: word().parse().expect("threads"), linger_ms: word().parse().expect("milliseconds") }
+        let threads = word().parse().expect("threads");
+        let linger_ms = word().parse().expect("milliseconds");
+        Plan { backend, threads, linger_ms, zero_copy_from: word().parse().expect("bytes") }
     }
 }
 
@@ -274,6 +278,7 @@ pub fn serve(role: &str) {
         };
         let linger = Duration::from_millis(plan.linger_ms);
         let options = Options::new(READ_BUFFER_SIZE).backend(plan.backend).threads(plan.threads).linger(linger);
+        let options = options.zero_copy_from(plan.zero_copy_from);
         let port = Port::new(server, options).expect("a port");
         let listener = socket2::Socket::from(TcpListener::bind("127.0.0.1:0").expect("a loopback port"));
         listener.set_send_buffer_size(SEND_BUFFER_SIZE).expect("SO_SNDBUF");

@@ -76,6 +76,25 @@ fn ring_sendmsg() {
     sweep("sendmsg", &[2, 0], "", Fate::of_transfer, |_| {}, ends_at_most_one_each);
 }
 
+/// Without a copy: one that the kernel refuses goes with a copy, and so does all that its socket sends from then on.
+fn sweep_zero_copy(operation: &str) {
+    let fate = |errno| match errno {
+        libc::ENOMEM | libc::ENOBUFS => Fate::Harmless,
+        errno => Fate::of_transfer(errno),
+    };
+    sweep(operation, &[2, 0], "", fate, |trial| trial.plan.zero_copy_from = 1, ends_at_most_one_each);
+}
+
+#[test]
+fn ring_sendzc() {
+    sweep_zero_copy("sendzc");
+}
+
+#[test]
+fn ring_sendmsgzc() {
+    sweep_zero_copy("sendmsgzc");
+}
+
 #[test]
 fn ring_accept() {
     let check = |trial: &Trial, errno, report: &Report| {

@@ -20,14 +20,17 @@ impl Backend {
         if kind == Kind::Update {
             return None;
         }
+        if cqueue::more(flags) {
+            self.zero_copy.keep(tag, result);
+            return None;
+        }
         self.pending -= 1;
+        if kind == Kind::Send {
+            return Some(Completion::Send { key: tag.key(), result: self.sent(tag, result) });
+        }
         let result = u32::try_from(result).map_err(|_| result.wrapping_neg());
         match kind {
             Kind::Recv => Some(Completion::Recv { key: tag.key(), result: self.received(tag, result, flags, pool) }),
-            Kind::Send => {
-                let result = result.map(|len| len as usize).map_err(|errno| self.failure(tag, errno));
-                Some(Completion::Send { key: tag.key(), result })
-            }
             Kind::Accept => Some(Completion::Accept { listener: tag.listener(), result: self.accepted(tag, result) }),
             Kind::RecvPoll => Some(Completion::Recv { key: tag.key(), result: Err(self.polled(tag, result)) }),
             Kind::SendPoll => Some(Completion::Send { key: tag.key(), result: Err(self.polled(tag, result)) }),
@@ -46,7 +49,7 @@ impl Backend {
                 None
             }
             Kind::Cancel | Kind::Show => None,
-            Kind::Update => unreachable!("seen above"),
+            Kind::Send | Kind::Update => unreachable!("seen above"),
         }
     }
 
@@ -78,6 +81,14 @@ impl Backend {
                 }
             }
         }
+    }
+
+    fn sent(&mut self, tag: Tag, answer: i32) -> Result<usize, Failure> {
+        let Some(result) = self.zero_copy.ended(tag, answer) else {
+            self.cancels.take(tag);
+            return Err(Failure::Again);
+        };
+        usize::try_from(result).map_err(|_| self.failure(tag, -result))
     }
 
     fn accepted(&mut self, tag: Tag, result: Result<u32, i32>) -> Result<Accepted, Failure> {

@@ -17,6 +17,7 @@
 use super::Backend;
 use super::ring::Entered;
 use super::tag::{Kind, Tag};
+use io_uring::cqueue;
 use io_uring::types::{CancelBuilder, Timespec};
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -81,7 +82,7 @@ impl Backend {
                 // SAFETY: a connection that nobody has been told of.
                 drop(unsafe { OwnedFd::from_raw_fd(entry.result()) });
             }
-            if tag.kind() != Kind::Update {
+            if tag.kind() != Kind::Update && !cqueue::more(entry.flags()) {
                 self.pending -= 1;
             }
         }

@@ -71,10 +71,13 @@ mod active {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// The operations that can be failed, by the names that `SOCKET_IOCP_FAULTS` has for them.
-    const OPERATIONS: [(&str, u8); 8] = [
+    const OPERATIONS: [(&str, u8); 10] = [
         ("recv", opcode::Recv::CODE),
         ("send", opcode::Send::CODE),
         ("sendmsg", opcode::SendMsg::CODE),
+        // Without a copy. One that is failed has no notification.
+        ("sendzc", opcode::SendZc::CODE),
+        ("sendmsgzc", opcode::SendMsgZc::CODE),
         ("accept", opcode::Accept::CODE),
         ("poll", opcode::PollAdd::CODE),
         // Of the wake-up counter.
@@ -84,13 +87,14 @@ mod active {
     ];
 
     /// The errors that they can be failed with.
-    const ERRORS: [(&str, i32); 6] = [
+    const ERRORS: [(&str, i32); 7] = [
         ("EINTR", libc::EINTR),
         ("ENOMEM", libc::ENOMEM),
         ("EAGAIN", libc::EAGAIN),
         ("ENOBUFS", libc::ENOBUFS),
         ("ECONNABORTED", libc::ECONNABORTED),
         ("EMFILE", libc::EMFILE),
+        ("EOPNOTSUPP", libc::EOPNOTSUPP),
     ];
 
     /// One kind of fault.

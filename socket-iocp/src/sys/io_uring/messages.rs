@@ -19,7 +19,7 @@ pub(super) enum Message {
     /// One slice.
     One { data: *const u8, len: u32 },
     /// Several, behind a header in the arena.
-    Many(*const libc::msghdr),
+    Many { header: *const libc::msghdr, bytes: usize },
 }
 
 /// The arena. Neither vector grows past the capacity reserved when it was made, so what is in them does not move.
@@ -51,12 +51,18 @@ impl Messages {
         self.vectors.clear();
     }
 
-    /// Describes the slices, at most [`MAX_GATHER`] of them. The arena must not be full.
-    pub(super) fn describe<'q>(&mut self, slices: impl Iterator<Item = &'q [u8]>) -> Message {
+    /// Describes the slices, at most [`MAX_GATHER`] of them and so many bytes. The arena must not be full.
+    pub(super) fn describe<'q>(&mut self, slices: impl Iterator<Item = &'q [u8]>, max_bytes: usize) -> Message {
         assert!(!self.is_full(), "the caller has submitted first");
         let start = self.vectors.len();
+        let mut room = max_bytes;
         for slice in slices.take(MAX_GATHER) {
-            self.vectors.push(libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: slice.len() });
+            let len = slice.len().min(room);
+            self.vectors.push(libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: len });
+            room -= len;
+            if room == 0 {
+                break;
+            }
         }
         match self.vectors.len() - start {
             0 => Message::Nothing,
@@ -71,7 +77,8 @@ impl Messages {
                 header.msg_iov = ptr::from_mut(&mut self.vectors[start]);
                 header.msg_iovlen = count as _;
                 self.headers.push(header);
-                Message::Many(&raw const self.headers[self.headers.len() - 1])
+                let header = &raw const self.headers[self.headers.len() - 1];
+                Message::Many { header, bytes: max_bytes - room }
             }
         }
     }
@@ -84,31 +91,47 @@ mod tests {
     #[test]
     fn the_arena_never_moves_what_it_holds() {
         let mut messages = Messages::new().expect("memory");
-        let first = match messages.describe([&b"a"[..], &b"b"[..]].into_iter()) {
-            Message::Many(header) => header,
+        let first = match messages.describe([&b"a"[..], &b"b"[..]].into_iter(), usize::MAX) {
+            Message::Many { header, .. } => header,
             _ => unreachable!("two slices are a message"),
         };
         let vectors = messages.vectors.as_ptr();
         while !messages.is_full() {
             let slices = [&b"xyz"[..]; MAX_GATHER];
-            assert!(matches!(messages.describe(slices.into_iter()), Message::Many(_)));
+            assert!(matches!(messages.describe(slices.into_iter(), usize::MAX), Message::Many { .. }));
         }
         assert_eq!((messages.headers.as_ptr(), messages.vectors.as_ptr()), (first, vectors));
         assert_eq!(messages.headers[0].msg_iov.cast_const(), vectors);
         messages.clear();
         assert!(!messages.is_full());
         while !messages.is_full() {
-            messages.describe([&b"a"[..], &b"b"[..]].into_iter());
+            messages.describe([&b"a"[..], &b"b"[..]].into_iter(), usize::MAX);
         }
         assert_eq!((messages.headers.as_ptr(), messages.headers.len()), (first, HEADERS));
+    }
+
+    #[test]
+    fn no_more_bytes_are_described_than_wanted() {
+        let mut messages = Messages::new().expect("memory");
+        let slices = [&b"abc"[..], b"def", b"ghi"];
+        for (max_bytes, lens) in
+            [(usize::MAX, vec![3, 3, 3]), (9, vec![3, 3, 3]), (8, vec![3, 3, 2]), (6, vec![3, 3]), (4, vec![3, 1])]
+        {
+            messages.clear();
+            let described = messages.describe(slices.into_iter(), max_bytes);
+            let Message::Many { bytes, .. } = described else { unreachable!("several slices are a message") };
+            assert_eq!(bytes, lens.iter().sum::<usize>());
+            assert_eq!(messages.vectors.iter().map(|vector| vector.iov_len).collect::<Vec<_>>(), lens);
+        }
+        assert!(matches!(messages.describe(slices.into_iter(), 2), Message::One { len: 2, .. }));
     }
 
     #[test]
     fn a_single_slice_needs_no_header() {
         let mut messages = Messages::new().expect("memory");
         for _ in 0..2 * HEADERS {
-            assert!(matches!(messages.describe([&b"abc"[..]].into_iter()), Message::One { len: 3, .. }));
-            assert!(matches!(messages.describe([].into_iter()), Message::Nothing));
+            assert!(matches!(messages.describe([&b"abc"[..]].into_iter(), usize::MAX), Message::One { len: 3, .. }));
+            assert!(matches!(messages.describe([].into_iter(), usize::MAX), Message::Nothing));
         }
         assert!(!messages.is_full());
     }

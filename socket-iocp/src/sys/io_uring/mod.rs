@@ -4,13 +4,14 @@
 //!   call, take; `tag.rs` is what an operation carries through the kernel.
 //! - Memory that the kernel uses: `buffers.rs` (the provided-buffer ring of recvs), `messages.rs` (headers and vectors of
 //!   sends), `accepts.rs` (peer addresses).
+//! - `zero_copy.rs` keeps the results of sends that are answered twice.
 //! - This file submits, `complete.rs` reads completions, `wake.rs` and `deadline.rs` are what they say, `cancels.rs` and
 //!   `refused.rs` keep the few notes about operations that one in a million needs, `end.rs` is the drop, `faults.rs` is for
 //!   tests alone.
 //!
 //! # Invariants
-//! - `pending` counts every submission pushed whose completion has not been taken ([`Kind::Update`], which completes in
-//!   silence, until the kernel has it). What is counted and not in the submission queue any more is the kernel's.
+//! - `pending` counts every submission pushed whose completion has not been taken, of two the second ([`Kind::Update`], which
+//!   completes in silence, until the kernel has it). What is counted and not in the submission queue any more is the kernel's.
 //! - Everything that the kernel writes to is in [`Memory`], which neither moves nor goes away before the kernel is done.
 //! - An operation ends with its own completion, never with its cancel's: nothing is retired early, nothing is lost.
 //!   A full submission queue is submitted and the push done then.
@@ -28,6 +29,7 @@ mod ring;
 mod setup;
 mod tag;
 mod wake;
+mod zero_copy;
 
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,7 @@ use self::messages::{Message, Messages};
 use self::refused::Refused;
 use self::ring::{Entered, Ring};
 use self::tag::{Kind, Tag};
+use self::zero_copy::ZeroCopy;
 use super::{Accepted, CancelOutcome, Completion, Config, Direction, Failure, Key, ListenerKey, SocketIo, Submitted};
 use crate::buffer::{BufferPool, ReadBuffer};
 use crate::{Error, RawSocket};
@@ -71,6 +74,9 @@ pub(crate) struct Backend {
     deadline: Deadline,
     driven: bool,
     send_flags: i32,
+    /// The most bytes of a send.
+    max_send: usize,
+    zero_copy: ZeroCopy,
 }
 
 /// What the kernel writes to while operations are under way.
@@ -99,6 +105,9 @@ impl Backend {
         let messages = Messages::new()?;
         let refused = Refused::new()?;
         let waker = Waker::new()?;
+        let has_zero_copy = config.zero_copy_from != 0 && setup::has_zero_copy(&ring.submitter());
+        let zero_copy_from = if has_zero_copy { config.zero_copy_from } else { 0 };
+        let parts = config.show_progress && zero_copy_from != 0;
         let backend = Backend {
             ring: ManuallyDrop::new(ring),
             memory: ManuallyDrop::new(memory),
@@ -112,6 +121,8 @@ impl Backend {
             deadline: Deadline::new(),
             driven: config.driven,
             send_flags: libc::MSG_NOSIGNAL | if config.show_progress { 0 } else { libc::MSG_WAITALL },
+            max_send: if parts { zero_copy::MAX_PART.max(zero_copy_from as usize) } else { usize::MAX },
+            zero_copy: ZeroCopy::new(zero_copy_from)?,
         };
         // SAFETY: `memory` lives until the kernel is done with it: `end.rs` sees to that, on every way out of here.
         unsafe { backend.memory.buffers.register(&backend.ring.submitter())? };
@@ -158,7 +169,7 @@ impl Backend {
     /// nothing interrupts it; or only until one is, where progress is to be seen.
     pub(crate) fn send<'q>(
         &mut self,
-        _io: &mut SocketIo,
+        io: &mut SocketIo,
         key: Key,
         socket: RawSocket,
         slices: impl Iterator<Item = &'q [u8]>,
@@ -172,13 +183,20 @@ impl Backend {
             self.push_poll(tag.with_kind(Kind::SendPoll), socket, libc::POLLOUT);
             return Submitted::Pending;
         }
-        let entry = match self.messages.describe(slices) {
+        let (to, flags) = (Fd(socket), self.send_flags);
+        let entry = match self.messages.describe(slices, self.max_send) {
             Message::Nothing => return Submitted::Done(Ok(0)),
-            Message::One { data, len } => opcode::Send::new(Fd(socket), data, len).flags(self.send_flags).build(),
-            Message::Many(header) => opcode::SendMsg::new(Fd(socket), header).flags(self.send_flags as u32).build(),
+            Message::One { data, len } if self.zero_copy.begin(io, tag, socket, len as usize) => {
+                opcode::SendZc::new(to, data, len).flags(flags).build()
+            }
+            Message::One { data, len } => opcode::Send::new(to, data, len).flags(flags).build(),
+            Message::Many { header, bytes } if self.zero_copy.begin(io, tag, socket, bytes) => {
+                opcode::SendMsgZc::new(to, header).flags(flags as u32).build()
+            }
+            Message::Many { header, .. } => opcode::SendMsg::new(to, header).flags(flags as u32).build(),
         };
-        // SAFETY: the state machine keeps the bytes until the completion; the header and its vectors stay in the arena
-        // until the submission, when the kernel has copied them.
+        // SAFETY: the state machine keeps the bytes until the completion, which is that of the notification where there is one;
+        // the header and its vectors stay in the arena until the submission, when the kernel has copied them.
         unsafe { self.push(entry, tag) };
         Submitted::Pending
     }
@@ -195,6 +213,13 @@ impl Backend {
             self.push_cancel(tag.with_kind(kind.poll()));
         }
         CancelOutcome::Requested
+    }
+
+    /// Dissolves the connection, if its send would else wait for the peer (see `zero_copy.rs`).
+    pub(crate) fn abandon_send(&mut self, key: Key, socket: RawSocket) {
+        if self.zero_copy.is_under_way(Tag::of_socket(Kind::Send, key)) {
+            zero_copy::dissolve(socket);
+        }
     }
 
     /// Nothing of a socket is kept here between its operations.

@@ -4,7 +4,7 @@
 use super::faults;
 use crate::{Error, ErrorCode};
 use io_uring::types::CancelBuilder;
-use io_uring::{Builder, IoUring, Probe, opcode};
+use io_uring::{Builder, IoUring, Probe, Submitter, opcode};
 use std::io;
 
 /// Submission queue entries: so many operations go out with one system call; more cost one call for each further batch.
@@ -122,6 +122,13 @@ fn check_opcodes(ring: &IoUring) -> Result<(), Error> {
         Err(error) => Err(from_io(&error)),
         Ok(()) => unreachable!("nothing has been submitted"),
     }
+}
+
+/// Whether the kernel can send without a copy: Linux 6.1.
+pub(super) fn has_zero_copy(submitter: &Submitter<'_>) -> bool {
+    let mut probe = Probe::new();
+    let asked = submitter.register_probe(&mut probe).is_ok();
+    asked && [opcode::SendZc::CODE, opcode::SendMsgZc::CODE].iter().all(|code| probe.is_supported(*code))
 }
 
 pub(super) fn from_io(error: &io::Error) -> Error {

@@ -4,6 +4,7 @@ mod driven;
 mod ending;
 mod limits;
 mod transfer;
+mod zero_copy;
 
 use super::Backend;
 use crate::Options;
@@ -39,8 +40,13 @@ impl Rig {
     }
 
     fn unstarted(buffer_size: usize, driven: bool) -> Rig {
-        let mut pool = BufferPool::new(buffer_size);
-        let config = Config::new(&Options::new(4096).threads(usize::from(!driven)), &Net::Os);
+        Rig::of(&Options::new(buffer_size).threads(usize::from(!driven)))
+    }
+
+    /// With these options, not started.
+    fn of(options: &Options) -> Rig {
+        let mut pool = BufferPool::new(options.read_buffer_size);
+        let config = Config::new(options, &Net::Os);
         let backend = Backend::new(&config, &mut pool).expect("io_uring is to be had");
         Rig { backend, pool }
     }
