@@ -539,9 +539,15 @@ struct socket_iocp_options {
                                   connection if a send is outstanding; a removed one comes back when the peer's system has
                                   acknowledged what was sent, or reset if the port is deleted before. A hint: on io_uring for
                                   TCP, from Linux 6.1 on. Default: never. See io_uring_prep_send_zc(3) */
+    uint32_t sqpoll_idle_ms;   /* gives each worker a thread of the kernel that takes its submissions, and sleeps when it has
+                                  found none for so long, at most 60,000 (one minute). It helps workers that never stand still,
+                                  each with a second processor for that thread; it hurts everybody else, since the thread uses
+                                  all of a processor while it looks, and each operation passes through it. A hint: on io_uring;
+                                  where the kernel refuses the thread, the port works without, and without threads it changes
+                                  nothing. Default: none. See io_uring_setup(2), IORING_SETUP_SQPOLL */
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0 }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0 }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

@@ -130,6 +130,7 @@ mod tests {
             pin_workers: 0,
             busy_poll_us: 0,
             zero_copy_from: 0,
+            sqpoll_idle_ms: 0,
         }
     }
 

@@ -27,6 +27,7 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     pin_workers: 0,
     busy_poll_us: 0,
     zero_copy_from: 0,
+    sqpoll_idle_ms: 0,
 };
 
 /// The handle in a `socket_iocp_socket_state`.

@@ -110,6 +110,9 @@ fn engine_options(read_buffer_size: usize, given: &abi::Options) -> Result<Optio
     options = options.pin_workers(switched(given.pin_workers)?.unwrap_or(false));
     options = options.busy_poll(Duration::from_micros(given.busy_poll_us.into()));
     options = options.zero_copy_from(given.zero_copy_from);
+    if given.sqpoll_idle_ms != 0 {
+        options = options.sqpoll(Duration::from_millis(given.sqpoll_idle_ms.into()));
+    }
     Ok(options)
 }
 

@@ -79,7 +79,7 @@ pub use error::{Error, ErrorCode};
 pub use handle::SocketHandle;
 pub use handler::{Context, Farewell, Handler, Sent};
 pub use options::{
-    BackendKind, MAX_BUSY_POLL, MAX_IDLE_TIMEOUT, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_THREADS, Options,
+    BackendKind, MAX_BUSY_POLL, MAX_IDLE_TIMEOUT, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_SQPOLL, MAX_THREADS, Options,
 };
 pub use owned::Socket;
 pub use port::{ListenerHandle, NotAdded, Port, PortHandle, Rejected};

@@ -58,6 +58,9 @@ pub const MAX_IDLE_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The longest that a worker looks before it sleeps: one second.
 pub const MAX_BUSY_POLL: Duration = Duration::from_secs(1);
 
+/// The longest that a thread of the kernel looks for submissions before it sleeps: one minute.
+pub const MAX_SQPOLL: Duration = Duration::from_secs(60);
+
 /// The options of a port. Everything but the read buffer size has a default.
 ///
 /// The environment overrides two of them for the whole process: `SOCKET_IOCP_BACKEND` (`io_uring`, `readiness`,
@@ -77,6 +80,7 @@ pub struct Options {
     pub(crate) pin_workers: bool,
     pub(crate) busy_poll: Duration,
     pub(crate) zero_copy_from: u32,
+    pub(crate) sqpoll: Option<Duration>,
     #[cfg(feature = "sim")]
     pub(crate) network: Option<Arc<Network>>,
     /// Workers of a port that its caller drives.
@@ -101,6 +105,7 @@ impl Options {
             pin_workers: false,
             busy_poll: Duration::ZERO,
             zero_copy_from: 0,
+            sqpoll: None,
             #[cfg(feature = "sim")]
             network: None,
             #[cfg(feature = "sim")]
@@ -240,6 +245,23 @@ impl Options {
         self
     }
 
+    /// Gives each worker a thread of the kernel that takes its submissions, so that the worker makes no system call for them;
+    /// the thread sleeps when it has found none for this time, 1 ms to [`MAX_SQPOLL`]. Default: none.
+    ///
+    /// It helps workers that never stand still, each with a second processor for its kernel's thread: with
+    /// [`busy_poll`](Options::busy_poll) as well, a worker under load makes hardly any system call. It hurts everybody else:
+    /// the kernel's thread uses all of a processor while it looks, each operation goes through another processor's hands, and
+    /// what DEFER_TASKRUN spares a worker (completions are made in its own call, and wake nobody) is lost.
+    ///
+    /// A hint: io_uring alone has it. Where the kernel refuses the thread, the port works without; in the list of the
+    /// process's threads it is `iou-sqp-` and a number. A port made with [`threads(0)`](Options::threads) has none.
+    ///
+    /// See [`io_uring_setup(2)`](https://man7.org/linux/man-pages/man2/io_uring_setup.2.html), `IORING_SETUP_SQPOLL`.
+    pub fn sqpoll(mut self, idle: Duration) -> Options {
+        self.sqpoll = Some(idle);
+        self
+    }
+
     /// Serves the sockets of a simulated network, and no others.
     #[cfg(feature = "sim")]
     #[doc(hidden)]
@@ -287,8 +309,9 @@ impl Options {
         let idle_fits =
             self.idle_timeout.is_none_or(|idle| (Duration::from_millis(1)..=MAX_IDLE_TIMEOUT).contains(&idle));
         let limits_fit = self.max_sockets != 0 && self.max_queued_sends != 0 && self.max_queued_bytes != 0;
+        let sqpoll_fits = self.sqpoll.is_none_or(|idle| (Duration::from_millis(1)..=MAX_SQPOLL).contains(&idle));
         let busy_poll_fits = self.busy_poll <= MAX_BUSY_POLL;
-        if !threads_fit || !linger_fits || !idle_fits || !limits_fit || !busy_poll_fits {
+        if !threads_fit || !linger_fits || !idle_fits || !limits_fit || !busy_poll_fits || !sqpoll_fits {
             return Err(ErrorCode::InvalidArgument.into());
         }
         Ok(())

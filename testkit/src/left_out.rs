@@ -46,6 +46,7 @@ pub const LEFT_OUT: &[LeftOut] = &[
     windows("address_space", "Windows has no limit of a process's address space"),
     windows("forked_child", "Windows has no fork"),
     windows("io_uring_forbidden", "Windows has no io_uring"),
+    windows("sqpoll", "Windows has no io_uring"),
     windows("contract::accept_backlog::it_bounds_what_is_taken", QUEUE),
     windows("contract::accept_backlog::it_bounds_what_several_workers_take", QUEUE),
     windows("contract::accept_backlog::it_is_raised_and_lowered_while_running", QUEUE),

@@ -26,6 +26,7 @@ static void structs( void )
     AT( socket_iocp_options, pin_workers, 64 );
     AT( socket_iocp_options, busy_poll_us, 68 );
     AT( socket_iocp_options, zero_copy_from, 72 );
+    AT( socket_iocp_options, sqpoll_idle_ms, 76 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );

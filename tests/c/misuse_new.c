@@ -74,6 +74,9 @@ static void options( void )
     wrong = default_options();
     wrong.busy_poll_us = 1000 * 1000 + 1;
     CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
+    wrong = default_options();
+    wrong.sqpoll_idle_ms = 60 * 1000 + 1;
+    CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
 }
 
 /* A struct of a later header is understood as far as it says nothing new. */

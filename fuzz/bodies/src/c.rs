@@ -32,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) pin_workers: u32,
     pub(crate) busy_poll_us: u32,
     pub(crate) zero_copy_from: u32,
+    pub(crate) sqpoll_idle_ms: u32,
 }
 
 /// `struct socket_iocp_completion`.

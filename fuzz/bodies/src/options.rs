@@ -18,6 +18,7 @@ const MAX_WORKERS: i32 = 3;
 const MAX_LINGER_MS: u32 = 86_400_000;
 const MAX_IDLE_TIMEOUT_MS: u32 = 604_800_000;
 const MAX_BUSY_POLL_US: u32 = 1_000_000;
+const MAX_SQPOLL_MS: u32 = 60_000;
 const MAX_READ_BUFFER_SIZE: u32 = 1 << 30;
 
 /// A port is made exactly where the header says that the options are good, and then does its work.
@@ -115,7 +116,8 @@ impl Given {
             || known.idle_reads > 2
             || known.skip_on_success > 2
             || known.pin_workers > 2
-            || known.busy_poll_us > MAX_BUSY_POLL_US;
+            || known.busy_poll_us > MAX_BUSY_POLL_US
+            || known.sqpoll_idle_ms > MAX_SQPOLL_MS;
         let conditions = [
             (invalid, c::INVALID_ARGUMENT),
             (self.missing != 0, c::NULL_POINTER),

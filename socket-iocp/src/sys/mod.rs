@@ -176,6 +176,8 @@ pub(crate) struct Config {
     pub(crate) show_progress: bool,
     /// See `Options::zero_copy_from`.
     pub(crate) zero_copy_from: u32,
+    /// See `Options::sqpoll`.
+    pub(crate) sqpoll: Option<Duration>,
     /// See `Options::idle_reads`.
     pub(crate) idle_reads: bool,
     /// See `Options::skip_on_success`.
@@ -193,6 +195,7 @@ impl Config {
             driven: options.threads == Some(0),
             show_progress: options.idle_timeout.is_some(),
             zero_copy_from: options.zero_copy_from,
+            sqpoll: options.sqpoll,
             idle_reads: options.idle_reads,
             skip_on_success: options.skip_on_success,
             #[cfg(feature = "sim")]

@@ -1,8 +1,8 @@
 //! Absurd options are errors of their own, and the extremes that are allowed serve.
 
 use socket_iocp::{
-    ErrorCode, MAX_BUSY_POLL, MAX_IDLE_TIMEOUT, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_THREADS, Options, Port,
-    PortHandle,
+    ErrorCode, MAX_BUSY_POLL, MAX_IDLE_TIMEOUT, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_SQPOLL, MAX_THREADS, Options,
+    Port, PortHandle,
 };
 use socket_iocp_testkit::{BOUND, Lab, Probe, on_every_backend};
 use std::thread;
@@ -14,6 +14,7 @@ on_every_backend!(
     a_linger_out_of_range,
     limits_of_zero,
     a_busy_poll_out_of_range,
+    an_sqpoll_out_of_range,
     the_largest_values_serve,
     the_smallest_values_serve,
     the_limit_of_sockets_counts_those_that_live,
@@ -56,6 +57,12 @@ fn a_busy_poll_out_of_range(lab: &Lab) {
     }
 }
 
+fn an_sqpoll_out_of_range(lab: &Lab) {
+    for idle in [Duration::ZERO, Duration::from_micros(999), MAX_SQPOLL + Duration::from_nanos(1), Duration::MAX] {
+        assert_eq!(refused(lab.options().sqpoll(idle)), ErrorCode::InvalidArgument, "{idle:?}");
+    }
+}
+
 fn serves(lab: &Lab, options: Options) {
     let port = Port::new(Probe::echo(), options).expect("a port");
     let (socket, mut client) = lab.pair();
@@ -70,13 +77,16 @@ fn serves(lab: &Lab, options: Options) {
 fn the_largest_values_serve(lab: &Lab) {
     let options = lab.options_with(MAX_READ_BUFFER_SIZE);
     let options = options.threads(1).linger(MAX_LINGER).max_sockets(usize::MAX).max_queued_sends(u32::MAX);
-    serves(lab, options.max_queued_bytes(u32::MAX).idle_timeout(MAX_IDLE_TIMEOUT).busy_poll(MAX_BUSY_POLL));
+    serves(
+        lab,
+        options.max_queued_bytes(u32::MAX).idle_timeout(MAX_IDLE_TIMEOUT).busy_poll(MAX_BUSY_POLL).sqpoll(MAX_SQPOLL),
+    );
 }
 
 fn the_smallest_values_serve(lab: &Lab) {
     let options = lab.options_with(1);
     let options = options.threads(1).linger(Duration::from_secs(1)).max_sockets(1).max_queued_sends(1);
-    serves(lab, options.max_queued_bytes(1).busy_poll(Duration::from_nanos(1)));
+    serves(lab, options.max_queued_bytes(1).busy_poll(Duration::from_nanos(1)).sqpoll(Duration::from_millis(1)));
 }
 
 fn the_limit_of_sockets_counts_those_that_live(lab: &Lab) {

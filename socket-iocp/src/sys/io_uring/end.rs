@@ -10,6 +10,9 @@
 //!    pinned by the kernel until it has let go of them.
 //! 3. Free the memory.
 //!
+//! A thread of the kernel that takes submissions (`Options::sqpoll`) takes what is queued as well: it is waited for until it has
+//! ended with the rest. A worker that has come to its end has nothing of a socket queued, so no bytes are missed.
+//!
 //! If step 1 cannot be finished, the memory is left to the process for good, since a leak is the lesser evil. That
 //! takes a kernel that does not end an operation in seconds, or a worker's backend dropped on another thread than its
 //! worker's with operations under way (the kernel lets only its own thread drive such a ring).
@@ -70,9 +73,11 @@ impl Backend {
         self.in_kernel() == 0
     }
 
-    /// Operations that the kernel has taken and not completed.
+    /// Operations that the kernel has taken and not completed. Of a ring whose submissions are taken by a thread of the
+    /// kernel, any may be.
     pub(super) fn in_kernel(&mut self) -> usize {
-        self.pending - self.ring.queued()
+        let unseen = if self.ring.is_polled() { 0 } else { self.ring.queued() };
+        self.pending - unseen
     }
 
     fn discard_completions(&mut self) {

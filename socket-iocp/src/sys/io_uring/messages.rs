@@ -1,5 +1,5 @@
-//! Message headers and vectors on their way to the kernel. It has copied them when a submission returns, so one arena
-//! serves all sends between two submissions.
+//! Message headers and vectors on their way to the kernel. It has copied them when it has taken the submission, so one arena
+//! serves all sends until the queue is found empty.
 
 use crate::sys::MAX_GATHER;
 use crate::{Error, ErrorCode};

@@ -11,7 +11,8 @@
 //!
 //! # Invariants
 //! - `pending` counts every submission pushed whose completion has not been taken, of two the second ([`Kind::Update`], which
-//!   completes in silence, until the kernel has it). What is counted and not in the submission queue any more is the kernel's.
+//!   completes in silence, until the kernel has it). What is counted and not in the submission queue any more is the kernel's;
+//!   with `Options::sqpoll`, all of it is, since a thread of the kernel takes entries when it likes.
 //! - Everything that the kernel writes to is in [`Memory`], which neither moves nor goes away before the kernel is done.
 //! - An operation ends with its own completion, never with its cancel's: nothing is retired early, nothing is lost.
 //!   A full submission queue is submitted and the push done then.
@@ -100,7 +101,7 @@ impl fmt::Debug for Backend {
 impl Backend {
     /// Makes the ring on the caller's thread, so that every refusal reaches the caller.
     pub(crate) fn new(config: &Config, pool: &mut BufferPool) -> Result<Backend, Error> {
-        let ring = Ring::new(config.driven)?;
+        let ring = Ring::new(config.driven, config.sqpoll)?;
         let memory = Memory::new(pool)?;
         let messages = Messages::new()?;
         let refused = Refused::new()?;
@@ -365,12 +366,11 @@ impl Backend {
     /// Submits everything queued, waiting for completions only if the kernel cannot go on without.
     fn submit_all(&mut self) -> Result<(), Error> {
         loop {
-            let queued = self.ring.queued();
-            if queued == 0 {
+            if self.ring.queued() == 0 {
                 self.messages.clear();
                 return Ok(());
             }
-            match self.ring.enter(queued, false, None)? {
+            match self.ring.submit()? {
                 Entered::Submitted(1..) | Entered::Interrupted => {}
                 // Completions are put aside for `next`, so that those that had no room get it and the kernel its
                 // memory back. The pause is cut short by any completion.

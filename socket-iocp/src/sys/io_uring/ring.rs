@@ -9,6 +9,7 @@ use io_uring::{EnterFlags, IoUring, Submitter, cqueue, squeue};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 /// Completions copied out of the queue at once, so that its head moves once a batch.
@@ -63,6 +64,8 @@ pub(super) enum Entered {
 
 pub(super) struct Ring {
     uring: IoUring,
+    /// A thread of the kernel takes the submissions.
+    polled: bool,
     registered: Option<Registered>,
     /// Completions taken from the queue and not yet handed on: those from `next` to the end.
     batch: Vec<cqueue::Entry>,
@@ -70,10 +73,16 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    pub(super) fn new(driven: bool) -> Result<Ring, Error> {
+    /// A worker's may have a thread of the kernel's to take its submissions; where that is refused, it has none.
+    pub(super) fn new(driven: bool, sqpoll: Option<Duration>) -> Result<Ring, Error> {
         let mut batch = Vec::new();
         batch.try_reserve_exact(BATCH).map_err(|_| ErrorCode::NoMemory)?;
-        Ok(Ring { uring: setup::build(driven)?, registered: None, batch, next: 0 })
+        let polled = sqpoll.filter(|_| !driven).and_then(|idle| setup::build_polled(idle.as_millis() as u32).ok());
+        let (polled, uring) = match polled {
+            Some(uring) => (true, uring),
+            None => (false, setup::build(driven)?),
+        };
+        Ok(Ring { uring, polled, registered: None, batch, next: 0 })
     }
 
     /// Makes the calling thread the ring's own.
@@ -118,7 +127,13 @@ impl Ring {
         self.uring.submitter()
     }
 
-    /// Submissions that the kernel has not taken yet.
+    /// Whether a thread of the kernel takes the submissions, each as soon as it is pushed.
+    pub(super) fn is_polled(&self) -> bool {
+        self.polled
+    }
+
+    /// Submissions that the kernel has not taken yet. A thread of the kernel takes them at any time, and what stood behind them
+    /// is free when it has.
     pub(super) fn queued(&mut self) -> usize {
         self.uring.submission().len()
     }
@@ -147,6 +162,15 @@ impl Ring {
             None => SubmitArgs::new(),
         };
         let mut flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
+        if self.polled {
+            let submissions = self.uring.submission();
+            if !submissions.is_empty() && submissions.need_wakeup() {
+                flags |= EnterFlags::SQ_WAKEUP;
+            } else if !wait && !submissions.cq_overflow() {
+                // The kernel's thread sees to all of it.
+                return Ok(Entered::Submitted(submit as u32));
+            }
+        }
         let mut fd = self.uring.as_raw_fd();
         if let Some(registered) = self.registered {
             flags |= EnterFlags::REGISTERED_RING;
@@ -170,6 +194,26 @@ impl Ring {
             return Ok(Entered::Submitted(result as u32));
         }
         entered(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// Has the kernel take submissions, as many as it will: how many, or why none. A thread of the kernel is woken if need be,
+    /// and given a moment. (`IORING_ENTER_SQ_WAIT` would wait without a limit, and meanwhile nobody would take the completions
+    /// that the kernel may need room for.)
+    pub(super) fn submit(&mut self) -> Result<Entered, Error> {
+        const LOOKS: usize = 64;
+        let before = self.queued();
+        let entered = self.enter(before, false, None)?;
+        if !self.polled || !matches!(entered, Entered::Submitted(_)) {
+            return Ok(entered);
+        }
+        for _ in 0..LOOKS {
+            let taken = before - self.queued();
+            if taken > 0 {
+                return Ok(Entered::Submitted(taken as u32));
+            }
+            thread::yield_now();
+        }
+        Ok(Entered::Submitted(0))
     }
 
     /// Whether a completion can be taken without a system call.

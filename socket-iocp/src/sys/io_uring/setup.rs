@@ -19,7 +19,7 @@ struct Flags {
     no_sqarray: bool,
 }
 
-/// Where the kernel finishes operations whose data has come.
+/// Who takes submissions, and where the kernel finishes operations whose data has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum TaskWork {
     /// In the worker's own `io_uring_enter`, nowhere else: `SINGLE_ISSUER | DEFER_TASKRUN`, Linux 6.1.
@@ -30,6 +30,8 @@ enum TaskWork {
     /// system call, or gone, when another waits. A system call in which that thread sleeps is interrupted as by a
     /// signal: most go on by themselves, but an `epoll_wait` ends with EINTR.
     Interrupting,
+    /// In a thread of the kernel's own, which takes the submissions too: `SQPOLL`. It excludes the others' flags.
+    Polling { idle_ms: u32 },
 }
 
 /// The flag sets to try, best first.
@@ -47,7 +49,18 @@ const DRIVEN_LADDER: [Flags; 2] = [
 /// Makes a ring. One for a worker is disabled, so that the thread that enables it becomes its single issuer; one for a
 /// driven port is enabled and knows no threads.
 pub(super) fn build(driven: bool) -> Result<IoUring, Error> {
-    let ladder: &[Flags] = if driven { &DRIVEN_LADDER } else { &WORKER_LADDER };
+    build_by(if driven { &DRIVEN_LADDER } else { &WORKER_LADDER }, driven)
+}
+
+/// Makes a worker's ring whose submissions a thread of the kernel takes, which sleeps when it has found none for so long. A
+/// kernel that refuses the thread (EPERM without `CAP_SYS_NICE` before Linux 5.13, EAGAIN or ENOMEM at a limit) may yet give
+/// a ring without.
+pub(super) fn build_polled(idle_ms: u32) -> Result<IoUring, Error> {
+    let tasks = TaskWork::Polling { idle_ms };
+    build_by(&[Flags { tasks, no_sqarray: true }, Flags { tasks, no_sqarray: false }], false)
+}
+
+fn build_by(ladder: &[Flags], driven: bool) -> Result<IoUring, Error> {
     let mut refusal = ErrorCode::Unsupported.into();
     for flags in ladder {
         match builder(*flags, driven).build(faults::submissions(SUBMISSION_ENTRIES)) {
@@ -80,6 +93,9 @@ fn builder(flags: Flags, driven: bool) -> Builder {
             builder.setup_coop_taskrun();
         }
         TaskWork::Interrupting => {}
+        TaskWork::Polling { idle_ms } => {
+            builder.setup_sqpoll(idle_ms);
+        }
     }
     if !driven {
         builder.setup_r_disabled();

@@ -3,6 +3,7 @@
 mod driven;
 mod ending;
 mod limits;
+mod sqpoll;
 mod transfer;
 mod zero_copy;
 
