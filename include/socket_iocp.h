@@ -386,6 +386,10 @@ int socket_iocp_shutdown_send( void *socket_iocp_state, void *socket_iocp_socket
  * kernel before are still given to the accept callback; when the last of those has returned, the listen error callback comes
  * (if the port has one), and listen_user_state is not used any more. Accepted sockets stay.
  *
+ * Who goes on accepting on it elsewhere, in another port or process, should begin after the listen error callback: until then
+ * accepts of this port are being cancelled in the kernel, and one of them may be told of a connection that it no longer takes,
+ * which then stays in the queue until another comes.
+ *
  * Errors: SOCKET_IOCP_E_NOT_ADDED (not a listen socket of this port).
  */
 int socket_iocp_remove_listen_socket( void *socket_iocp_state, SOCKET socket );

@@ -464,6 +464,10 @@ impl<H: Handler> PortHandle<H> {
     /// Takes a listen socket out of the port and hands it back, open, at once. Connections taken from the kernel before
     /// are still given to the accept callback; the listen socket's farewell follows the last of them.
     ///
+    /// Who goes on accepting on it elsewhere, in another port or process, should begin after the farewell: until then
+    /// accepts of this port are being cancelled in the kernel, and one of them may be told of a connection that it no longer
+    /// takes, which then stays in the queue until another comes.
+    ///
     /// Errors: `Closed` (it has ended or is ending), `WrongPort`, `ForeignClose` (the number is another file's by now;
     /// the listener ends, and nothing is handed back).
     pub fn remove_listener(&self, listener: ListenerHandle) -> Result<Socket, Error> {
