@@ -10,6 +10,9 @@ use crate::{Error, ErrorCode, ReadBuffer};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// How often a socket is served before the others have their turn: an echo's recv and send are two visits.
+const MAX_VISITS: usize = 4;
+
 /// Runs code of the user's. A panic is caught; its payload is dropped, and should that panic too, leaked.
 pub(crate) fn guarded<R>(body: impl FnOnce() -> R) -> Result<R, ()> {
     catch_unwind(AssertUnwindSafe(body)).map_err(|payload: Box<dyn Any + Send>| {
@@ -26,20 +29,37 @@ impl<H: Handler> Worker<H> {
             let Some(index) = self.ready.pop(|index| &self.local_at(index).ready) else { break };
             let slot = self.slots().at(index);
             if self.pumps_at_once {
-                self.delivering.set(Some(index));
-            }
-            let goes_on = self.deliver_socket(slot);
-            self.delivering.set(None);
-            if process::is_forked_child() {
-                break;
-            }
-            if goes_on && self.pumps_at_once {
-                self.pump(slot);
-            } else if goes_on {
+                if self.deliver_alone(slot) {
+                    self.serve(slot);
+                }
+            } else if self.deliver_socket(slot) {
                 // What its callbacks issued has marked it already; what was put off until they had run has not.
                 self.mark_dirty(index);
             }
+            if process::is_forked_child() {
+                break;
+            }
         }
+    }
+
+    /// Sees to a socket and runs its callbacks, in turn, while one makes work for the other; after a few times the others
+    /// have their turn.
+    pub(super) fn serve(&self, slot: &'static Slot<H>) {
+        for _ in 0..MAX_VISITS {
+            if !self.advance(slot) || !self.deliver_alone(slot) {
+                return;
+            }
+        }
+        self.mark_dirty(slot.index());
+    }
+
+    /// Runs the callbacks that are due for a socket that is seen to right after them: what they issue need not mark it. False
+    /// if that would be wrong: it has ended, or this is a forked child.
+    fn deliver_alone(&self, slot: &'static Slot<H>) -> bool {
+        self.delivering.set(Some(slot.index()));
+        let goes_on = self.deliver_socket(slot);
+        self.delivering.set(None);
+        goes_on && !process::is_forked_child()
     }
 
     /// Runs the callbacks that are due for a socket. False if the last of them was its farewell.

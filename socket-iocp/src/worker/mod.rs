@@ -3,7 +3,8 @@
 //! # A turn
 //! 1. The inbox: what other threads issued goes into the state machines.
 //! 2. Callbacks of the sockets on the `ready` list. What they issue only marks its socket as `dirty`. Where every operation is
-//!    a system call of its own (`pumps_at_once`), a socket is seen to as in 3 right after its callbacks.
+//!    a system call of its own (`pumps_at_once`), a socket is seen to as in 3 right after its callbacks, and its callbacks
+//!    are run right after that, a few times in turn, while its bytes and the kernel's own state of it are in the cache.
 //! 3. Dirty sockets: the state machines say what to do in the operating system, the backend queues it.
 //! 4. One wait, which submits all of it; then the completions go into the state machines, which makes sockets ready.
 //!
@@ -271,7 +272,7 @@ impl<H: Handler> Worker<H> {
                 break;
             }
             self.flush();
-            if self.ready.is_empty() {
+            if self.ready.is_empty() || process::is_forked_child() {
                 break;
             }
         }

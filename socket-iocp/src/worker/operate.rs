@@ -6,7 +6,9 @@ use crate::handler::Handler;
 use crate::planted::planted;
 use crate::socket::{Close, Step};
 use crate::sys::net::Identity;
-use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, Submitted, errno, hints_at_close, was_given_up};
+use crate::sys::{
+    CancelOutcome, Completion, Direction, Failure, Key, Submitted, errno, hints_at_close, process, was_given_up,
+};
 use crate::{ErrorCode, ReadBuffer};
 use std::sync::atomic::Ordering;
 
@@ -18,14 +20,19 @@ impl<H: Handler> Worker<H> {
             let slot = self.slots().at(index);
             if self.local(slot).gone.get() {
                 self.release(slot);
-            } else {
-                self.pump(slot);
+            } else if self.pumps_at_once {
+                self.serve(slot);
+                if process::is_forked_child() {
+                    break;
+                }
+            } else if self.advance(slot) {
+                self.mark_ready(index);
             }
         }
     }
 
-    /// Does what the state machine says until it has nothing more.
-    pub(super) fn pump(&self, slot: &'static Slot<H>) {
+    /// Does what the state machine says until it has nothing more. Whether a callback is due.
+    pub(super) fn advance(&self, slot: &'static Slot<H>) -> bool {
         let local = self.local(slot);
         loop {
             let step = local.machine.borrow_mut().next_step(slot.head.word.in_transit());
@@ -52,9 +59,7 @@ impl<H: Handler> Worker<H> {
         }
         self.seal(slot);
         self.watch(slot);
-        if local.machine.borrow().has_event() {
-            self.mark_ready(slot.index());
-        }
+        local.machine.borrow().has_event()
     }
 
     /// Sends FIN, unless the number is somebody else's by now: that one's connection stays as it is.
