@@ -62,7 +62,8 @@ static ALLOCATOR: Refusing = Refusing;
 
 /// Runs a call of this thread's with no memory to be had.
 fn without_memory<R>(call: impl FnOnce() -> R) -> R {
-    let flag: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(true)));
+    let flag: &'static AtomicBool = forever();
+    flag.store(true, Ordering::Relaxed);
     REFUSED_BY.set(Some(flag));
     let answer = call();
     REFUSED_BY.set(None);

@@ -81,7 +81,8 @@ fn smaller_ones_and_other_sockets_are_sent_as_ever() {
 fn one_that_waits_for_its_peer_is_abandoned() {
     let mut rig = rig(1);
     let (mut reader, sender) = uneven_pair();
-    rig.send(key(1), &sender, &[&vec![1; LEN]]);
+    let bytes = vec![1; LEN];
+    rig.send(key(1), &sender, &[&bytes]);
     wait_for_result(&mut rig, key(1));
     rig.cancel(key(1), &sender, Direction::Send);
     rig.assert_quiet();
