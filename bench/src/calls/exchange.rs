@@ -10,8 +10,9 @@ use std::time::Duration;
 
 /// How long a server may take for one echo.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Rounds before the counting: by then every connection has been accepted and has had its first echo.
-const WARM_UP: usize = 2;
+/// Rounds before the counting: by then every connection has been accepted, and its worker, which may serve it a few times
+/// before it does anything else, has made the socket of the next accept.
+const WARM_UP: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Exchange {
