@@ -1,7 +1,6 @@
-//! An allocator that counts, and values that are never freed, for tests of what a process holds.
+//! An allocator that counts, for tests of what a process holds.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 /// The system's allocator; it counts the bytes in use. A test's binary makes one its `#[global_allocator]`.
@@ -51,13 +50,4 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as above.
         unsafe { System.dealloc(block, layout) }
     }
-}
-
-/// A value that is never freed, as an allocator wants that looks at it, and that something leads to until the end, as a leak
-/// checker wants.
-pub fn forever<T: Default>() -> &'static T {
-    static ADDRESSES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-    let value: &'static T = Box::leak(Box::default());
-    ADDRESSES.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(std::ptr::from_ref(value).addr());
-    value
 }

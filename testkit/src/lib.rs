@@ -6,6 +6,7 @@ mod child;
 mod client;
 mod counting;
 mod deep;
+mod forever;
 mod gate;
 mod lab;
 mod ledger;
@@ -20,8 +21,9 @@ mod watched;
 
 pub use child::{child, child_role, run_child};
 pub use client::Client;
-pub use counting::{Counting, forever};
+pub use counting::Counting;
 pub use deep::{is_deep, seeds, tries};
+pub use forever::forever;
 pub use gate::{BOUND, Gate};
 pub use lab::{Lab, tcp_pair};
 pub use ledger::{Account, Book, FINGERPRINT_OF_NOTHING, Ledger, fingerprint};

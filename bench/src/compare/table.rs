@@ -51,7 +51,7 @@ impl Work {
         if self.workload.is_idle() {
             return self.write_memory(f);
         }
-        let unit = self.workload.unit();
+        let (unit, units) = (self.workload.unit(), self.workload.units());
         let subjects: Vec<&str> = subject_names()
             .into_iter()
             .filter_map(|name| self.servers.iter().find(|one| **one == name))
@@ -59,7 +59,7 @@ impl Work {
             .collect();
         write!(
             f,
-            "| server | CPU a {unit} | {unit}s/s | p50 | p99 | p99.9 | completions a wait | system calls a {unit} |"
+            "| server | CPU a {unit} | {units}/s | p50 | p99 | p99.9 | completions a wait | system calls a {unit} |"
         )?;
         subjects.iter().try_for_each(|subject| write!(f, " {subject} to it |"))?;
         writeln!(f, "\n|---|--:|--:|--:|--:|--:|--:|--:|{}", "--:|".repeat(subjects.len()))?;

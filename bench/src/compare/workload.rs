@@ -129,6 +129,18 @@ impl Workload {
         }
     }
 
+    /// The same, in the plural.
+    pub fn units(&self) -> &'static str {
+        match self {
+            Workload::Echo { .. } => "messages",
+            Workload::Answer | Workload::AnswerBatched => "requests",
+            Workload::FanOut { .. } => "deliveries",
+            Workload::BulkIn | Workload::BulkOut => "times 64 KiB",
+            Workload::Connections | Workload::Idle { .. } => "connections",
+            Workload::Wake => "round trips",
+        }
+    }
+
     /// Whether memory is measured rather than time.
     pub fn is_idle(&self) -> bool {
         matches!(self, Workload::Idle { .. })

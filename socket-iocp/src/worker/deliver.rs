@@ -28,7 +28,7 @@ impl<H: Handler> Worker<H> {
         for _ in 0..self.ready.len() {
             let Some(index) = self.ready.pop(|index| &self.local_at(index).ready) else { break };
             let slot = self.slots().at(index);
-            if self.pumps_at_once {
+            if self.one_by_one {
                 if self.deliver_alone(slot) {
                     self.serve(slot);
                 }

@@ -3,7 +3,7 @@
 //! # A turn
 //! 1. The inbox: what other threads issued goes into the state machines.
 //! 2. Callbacks of the sockets on the `ready` list. What they issue only marks its socket as `dirty`. Where every operation is
-//!    a system call of its own (`pumps_at_once`), a socket is seen to as in 3 right after its callbacks, and its callbacks
+//!    a system call of its own (`one_by_one`), a socket is seen to as in 3 right after its callbacks, and its callbacks
 //!    are run right after that, a few times in turn, while its bytes and the kernel's own state of it are in the cache.
 //! 3. Dirty sockets: the state machines say what to do in the operating system, the backend queues it.
 //! 4. One wait, which submits all of it; then the completions go into the state machines, which makes sockets ready.
@@ -109,10 +109,10 @@ pub(crate) struct Worker<H: Handler> {
     pool: RefCell<BufferPool>,
     ready: List,
     dirty: List,
-    /// Whether a socket's operations are submitted right after its callbacks, and not with everybody's: where each is a call
-    /// of its own, the bytes that it moves are still in the cache then.
-    pumps_at_once: bool,
-    /// The socket whose callbacks run, if it is pumped right after them: what they issue need not mark it.
+    /// Whether sockets are served one by one, each with its callbacks and operations in turn, and not all callbacks before all
+    /// operations: where an operation is a call of its own, the bytes that it moves are still in the cache then.
+    one_by_one: bool,
+    /// The socket whose callbacks run, if it is seen to right after them: what they issue need not mark it.
     delivering: Cell<Option<u32>>,
     timeouts: Timeouts,
     accepting: RefCell<Vec<Accepting<H>>>,
@@ -150,7 +150,7 @@ impl<H: Handler> Worker<H> {
         pool: BufferPool,
     ) -> Worker<H> {
         let timeouts = Timeouts::new(&port.shared().options);
-        let pumps_at_once = backend.tries_at_once();
+        let one_by_one = backend.tries_at_once();
         let busy_poll = wait::busy_poll(port.shared());
         Worker {
             token,
@@ -160,7 +160,7 @@ impl<H: Handler> Worker<H> {
             pool: RefCell::new(pool),
             ready: List::new(),
             dirty: List::new(),
-            pumps_at_once,
+            one_by_one,
             delivering: Cell::new(None),
             timeouts,
             accepting: RefCell::new(Vec::new()),

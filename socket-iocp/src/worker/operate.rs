@@ -20,7 +20,7 @@ impl<H: Handler> Worker<H> {
             let slot = self.slots().at(index);
             if self.local(slot).gone.get() {
                 self.release(slot);
-            } else if self.pumps_at_once {
+            } else if self.one_by_one {
                 self.serve(slot);
                 if process::is_forked_child() {
                     break;
