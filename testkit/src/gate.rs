@@ -1,7 +1,8 @@
 //! Waiting for something that another thread does, with a bound.
 
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A wait for an event takes this long only if the event never comes.
 pub const BOUND: Duration = Duration::from_secs(30);
@@ -45,5 +46,19 @@ impl Gate {
     #[track_caller]
     pub fn wait_for(&self, what: &str, count: u64) {
         assert!(self.reaches(count), "waited in vain for {what}: {} of {count}", self.count());
+    }
+}
+
+/// Waits for what has no event of its own: a socket is gone a little after its farewell has returned. `what_is` says how things
+/// stand if it never comes to be so.
+///
+/// # Panics
+/// When it never does.
+#[track_caller]
+pub fn wait_until(mut is_so: impl FnMut() -> bool, what_is: impl Fn() -> String) {
+    let end = Instant::now() + BOUND;
+    while !is_so() {
+        assert!(Instant::now() < end, "waited in vain: {}", what_is());
+        thread::yield_now();
     }
 }

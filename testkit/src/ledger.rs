@@ -2,14 +2,12 @@
 //!
 //! Its own callbacks allocate next to nothing, so that it serves while memory is short; it takes no lock but at a socket's end.
 
-use crate::{BOUND, Gate};
+use crate::{Gate, wait_until};
 use socket_iocp::{
     Context, Error, ErrorCode, Farewell, Handler, Port, PortHandle, ReadBuffer, Rejected, SendBuffer, Sent,
 };
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Instant;
 
 /// Sends outstanding on one socket, at most.
 const MAX_SENDS: u64 = 8;
@@ -272,11 +270,7 @@ impl Ledger {
     /// When that is not so.
     #[track_caller]
     pub fn settle(port: Port<Ledger>) -> Vec<Account> {
-        let end = Instant::now() + BOUND;
-        while port.statistics().sockets_now != 0 {
-            assert!(Instant::now() < end, "sockets that do not end: {:?}", port.statistics());
-            thread::yield_now();
-        }
+        wait_until(|| port.statistics().sockets_now == 0, || format!("{:?}", port.statistics()));
         let handle = PortHandle::clone(&port);
         port.delete();
         let (accepts, accounts) = (handle.statistics().accepts, handle.handler().take_accounts());

@@ -24,7 +24,7 @@ pub use client::Client;
 pub use counting::Counting;
 pub use deep::{is_deep, seeds, tries};
 pub use forever::forever;
-pub use gate::{BOUND, Gate};
+pub use gate::{BOUND, Gate, wait_until};
 pub use lab::{Lab, tcp_pair};
 pub use ledger::{Account, Book, FINGERPRINT_OF_NOTHING, Ledger, fingerprint};
 pub use left_out::{LEFT_OUT, LeftOut, On, left_out};

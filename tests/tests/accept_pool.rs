@@ -3,12 +3,11 @@
 
 use socket_iocp::{ListenerHandle, Port};
 use socket_iocp_testkit::{
-    BOUND, Event, Gate, Lab, Probe, in_own_process, on_every_backend, open_descriptors, platform,
+    Event, Gate, Lab, Probe, in_own_process, on_every_backend, open_descriptors, platform, wait_until,
 };
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 use std::{iter, thread};
 
 // Real only: what is counted is the process's descriptors, and what the system has left.
@@ -82,16 +81,6 @@ fn ten_thousand_connections_that_are_reset(lab: &Lab) {
 fn wait_for_farewells(port: &Port<Probe>, count: usize) {
     let is_one = |event: &Event| matches!(event, Event::ListenerFarewell { .. });
     port.handler().wait_for_count("a listener's farewell", count, is_one);
-}
-
-/// Waits for what has no event of its own: the last callback comes before the last close, and before the last accept is
-/// started.
-fn wait_until(mut is_so: impl FnMut() -> bool, what_is: impl Fn() -> String) {
-    let end = Instant::now() + BOUND;
-    while !is_so() {
-        assert!(Instant::now() < end, "{}", what_is());
-        thread::yield_now();
-    }
 }
 
 /// A port that echoes; its accept callbacks wait when the gate is shut.

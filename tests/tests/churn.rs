@@ -4,11 +4,13 @@
 //! `SOCKET_IOCP_TEST_CONNECTIONS` changes the number.
 
 use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, Sent};
-use socket_iocp_testkit::{Counting, Lab, in_own_process, on_every_backend, open_descriptors, resident_kib, tries};
+use socket_iocp_testkit::{
+    Counting, Lab, in_own_process, on_every_backend, open_descriptors, resident_kib, tries, wait_until,
+};
 use std::env;
 use std::net::SocketAddr;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 // Real only: what is counted is the process's memory and descriptors, and the simulated network has its own.
 on_every_backend!(real: memory_stays_flat_and_no_descriptor_is_left);
@@ -90,11 +92,7 @@ struct Holding {
 
 /// What is held when every connection has gone. The last farewells have no event of their own here.
 fn settled(port: &Port<Echo>) -> Holding {
-    let end = Instant::now() + Duration::from_secs(30);
-    while port.statistics().sockets_now != 0 {
-        assert!(Instant::now() < end, "{:?}", port.statistics());
-        thread::yield_now();
-    }
+    wait_until(|| port.statistics().sockets_now == 0, || format!("{:?}", port.statistics()));
     let in_use_bytes = ALLOCATOR.in_use_bytes();
     Holding { resident_kib: resident_kib(), in_use_bytes }
 }
