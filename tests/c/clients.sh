@@ -1,13 +1,15 @@
 # Servers of examples/c, each started and spoken to.
 
-# Starts a server on a free port, runs a client function with the port, ends the server by a signal: it must exit with 0.
+# Starts a server on a free port, runs a client function with the port, ends the server by a signal: it must exit with 0. An
+# argument OTHER_ADDRESS is another address for it: its port is the first one less OTHER.
+OTHER=10000
 speak_to() { # client, server, further arguments
     local client=$1 server=$2 number line pid status=1
     shift 2
     mkfifo "$work/fifo"
     for _ in 1 2 3 4 5; do
         number=$((20000 + RANDOM % 10000))
-        "${RUN[@]}" "$server" "127.0.0.1:$number" "$@" >"$work/fifo" &
+        "${RUN[@]}" "$server" "127.0.0.1:$number" "${@/#OTHER_ADDRESS/127.0.0.1:$((number - OTHER))}" >"$work/fifo" &
         pid=$!
         if read -r line <"$work/fifo" && [[ $line == *listening* ]]; then
             "$client" "$number"
@@ -37,6 +39,26 @@ echo_client() { # port
 # Every byte is checked.
 load_client() { # port
     "$LOAD" load "127.0.0.1:$1" --connections 50 --messages 20000 --quiet
+}
+
+# The loop's own connections are greeted with the ticks of its timer, which goes on while the port is under load; then they are
+# the port's.
+loop_client() { # port
+    local first second
+    greeted "$1" 0 first && exec 5<&3 || return
+    printf 'hello' >&5
+    expect 5 hello && load_client "$1" && greeted "$1" "$first" second || return
+    printf 'again' >&5
+    expect 5 again && printf 'me too' >&3 && expect 3 'me too'
+}
+
+# Connects to the loop's own listening socket until its timer has ticked more often.
+greeted() { # port, more than this, variable for the number
+    local ticks end=$((SECONDS + 20))
+    until exec 3<>"/dev/tcp/127.0.0.1/$(($1 - OTHER))" && read -r -t 10 -u 3 ticks _ && [ "$ticks" -gt "$2" ]; do
+        [ "$SECONDS" -lt "$end" ] || { echo "the timer says: ${ticks-nothing}"; return 1; }
+    done
+    printf -v "$3" %s "$ticks"
 }
 
 # A member is known to the others when its own first word has come to them.

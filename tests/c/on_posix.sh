@@ -50,3 +50,9 @@ libraries() {
 lead_out() { # its name
     ln -s / "$1"
 }
+
+# A port in an event loop of somebody else's.
+foreign_loops() {
+    foreign_loop libevent_loop libevent-dev
+    foreign_loop libuv_loop libuv1-dev
+}

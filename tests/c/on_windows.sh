@@ -55,3 +55,8 @@ libraries() {
 lead_out() { # its name
     :
 }
+
+# A completion port is no descriptor that a foreign loop could poll.
+foreign_loops() {
+    :
+}
