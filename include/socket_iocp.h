@@ -118,6 +118,8 @@
  * 8. Neither socket_iocp_new() nor socket_iocp_delete() may be called in DllMain(): threads cannot start or end there.
  *
  *
+ * CALLBACKS
+ *
  * A callback must return: it must not be left by longjmp() or by a C++ exception, and its thread must not be ended in it.
  * The library stays loaded once a port has been made (one deleted from inside a callback finishes on its own threads).
  */
@@ -425,8 +427,9 @@ struct socket_iocp_completion {
     uint32_t remote_address_size;          /* bytes at remote_address */
     SOCKET socket;                         /* as in the callback's argument */
     void *socket_iocp_socket_state;        /* the socket's handle; dead in a farewell; NULL in a listen farewell */
-    const struct sockaddr *local_address;  /* kept from the start, so that a reset does not lose it; valid until the */
-    const struct sockaddr *remote_address; /* callback returns; NULL in a listen farewell and a Unix socket's farewell */
+    const struct sockaddr *local_address;  /* kept from the start, so that a reset does not lose it; valid until the
+                                              callback returns; NULL in a listen farewell and a Unix socket's farewell */
+    const struct sockaddr *remote_address; /* likewise */
     uint64_t byte_count;                   /* bytes received, or sent: all of them, or those before a send failed */
 };
 
@@ -580,10 +583,11 @@ int socket_iocp_new_with_options( void **socket_iocp_state, size_t read_buffer_s
 int socket_iocp_run( void *socket_iocp_state, int timeout_ms );
 
 /*
- * POSIX: stores in *descriptor the one descriptor of a port made with SOCKET_IOCP_THREADS_NONE that is readable whenever
- * socket_iocp_run( port, 0 ) has something to do, deadlines included: for poll(2) and the like, in a program that has an event
- * loop already. It is to be polled for reading and nothing else, and is valid until the port is deleted. On io_uring a poll may
- * return EINTR when there is something to do: poll again, as poll(2) asks of every caller.
+ * POSIX: stores in *descriptor by what a port without threads is polled: the one descriptor of a port made with
+ * SOCKET_IOCP_THREADS_NONE that is readable whenever socket_iocp_run( port, 0 ) has something to do, deadlines included. It is
+ * for poll(2) and the like, in a program that has an event loop already (docs/foreign-loops.md). It is to be polled for reading
+ * and nothing else, and is valid until the port is deleted. On io_uring a poll may return EINTR when there is something to do:
+ * poll again, as poll(2) asks of every caller.
  *
  * Errors: SOCKET_IOCP_E_WRONG_CONTEXT (the port has threads), SOCKET_IOCP_E_UNSUPPORTED (Windows).
  */

@@ -5,7 +5,7 @@ use engine::{BackendKind, ErrorCode};
 use std::collections::BTreeMap;
 use std::ffi::c_int;
 
-const HEADER: &str = include_str!("../../include/socket_iocp.h");
+const HEADER: &str = include_str!(env!("SOCKET_IOCP_HEADER"));
 
 /// The constants of the header with this prefix, defined by `=` or by `#define`.
 fn constants(prefix: &str) -> BTreeMap<String, i64> {
