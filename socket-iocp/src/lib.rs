@@ -72,6 +72,8 @@ mod shared;
 mod socket;
 mod statistics;
 mod sys;
+mod time;
+mod wheel;
 mod worker;
 
 pub use buffer::{ReadBuffer, SendBuffer};

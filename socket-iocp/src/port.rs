@@ -318,7 +318,7 @@ impl<H: Handler> PortHandle<H> {
             }
         };
         let companion = state.take().map_or(Companion::Nobody, Companion::State);
-        let local = Local::new(Info { raw, addresses }, io, companion, 0);
+        let local = Local::new(Info { raw, addresses }, io, companion);
         let slot = slot.fill(local, identity.0, Claimer::Local);
         let handle = slot.handle();
         // Pairs with the fence in `wind_up`: either the worker sees this socket, or we see that the port is closing.

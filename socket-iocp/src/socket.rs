@@ -18,7 +18,7 @@
 //! - `Closing`: what is queued is sent, then FIN; whatever the peer sends is read and discarded meanwhile.
 //! - `Ending`: nothing new is started, what the kernel has is cancelled; when the kernel has nothing any more, the sends left
 //!   are failed.
-//! - `Ended`: every operation has been reported; only the farewell is due.
+//! - `Ended`: every operation has been reported; only the farewell is due. Once that has returned the socket is `Gone`.
 //!
 //! # Buffers
 //! The bytes of a send belong to the send queue from issue to callback, and to the kernel too while a send is under
@@ -31,6 +31,7 @@ use crate::handle::NodeRef;
 use crate::planted::planted;
 use crate::send_queue::SendQueue;
 use crate::sys::{Failure, SocketIo};
+use crate::time::Limit;
 use crate::{Error, ErrorCode};
 
 /// The socket's recv.
@@ -55,6 +56,17 @@ enum Phase {
     Closing,
     Ending,
     Ended,
+    /// The farewell has returned.
+    Gone,
+}
+
+/// What is to become of the socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    /// It goes on. Kept for the worker: when to look whether its peer keeps it waiting; while closing, the linger limit.
+    GoesOn(Limit),
+    /// It ends, for this cause (`None`: all is well).
+    Ends(Option<Error>),
 }
 
 /// The FIN to the peer.
@@ -105,8 +117,7 @@ pub(crate) struct Machine<W> {
     sends: SendQueue<W>,
     /// The bytes of a recv that is `Ready` (none: the FIN); else what the handler has lent back (none: nothing).
     buffer: ReadBuffer,
-    /// Why it ends, once it does.
-    reason: Option<Error>,
+    fate: Fate,
     recv: RecvState,
     phase: Phase,
     fin: Fin,
@@ -127,7 +138,7 @@ impl<W> Machine<W> {
         Machine {
             sends: SendQueue::new(),
             buffer: ReadBuffer::empty(),
-            reason: None,
+            fate: Fate::GoesOn(Limit::NONE),
             recv: RecvState::Idle,
             phase: if accept_due { Phase::Arriving } else { Phase::Open },
             fin: Fin::NotWanted,
@@ -179,7 +190,7 @@ impl<W> Machine<W> {
     pub(crate) fn end(&mut self, reason: Option<Error>, close: Close) {
         if matches!(self.phase, Phase::Open | Phase::Closing) {
             self.phase = Phase::Ending;
-            self.reason = reason;
+            self.fate = Fate::Ends(reason);
             self.close = close;
         }
     }
@@ -197,8 +208,8 @@ impl<W> Machine<W> {
     pub(crate) fn end_foreign(&mut self) {
         self.end(Some(ErrorCode::ForeignClose.into()), Close::Never);
         self.close = Close::Never;
-        if !planted!(RemovalLies) {
-            self.reason.get_or_insert(ErrorCode::ForeignClose.into());
+        if self.fate == Fate::Ends(None) && !planted!(RemovalLies) {
+            self.fate = Fate::Ends(Some(ErrorCode::ForeignClose.into()));
         }
     }
 
@@ -315,7 +326,7 @@ impl<W> Machine<W> {
         match self.phase {
             Phase::Arriving => None,
             Phase::Open | Phase::Closing => self.next_open_step(in_transit),
-            Phase::Ending | Phase::Ended => self.next_ending_step(in_transit),
+            Phase::Ending | Phase::Ended | Phase::Gone => self.next_ending_step(in_transit),
         }
     }
 
@@ -403,7 +414,7 @@ impl<W> Machine<W> {
 
     /// Whether the socket has begun to end (a graceful close has not).
     pub(crate) fn is_ending(&self) -> bool {
-        matches!(self.phase, Phase::Ending | Phase::Ended)
+        matches!(self.phase, Phase::Ending | Phase::Ended | Phase::Gone)
     }
 
     /// Whether a graceful close has begun, whatever has become of it.
@@ -432,10 +443,34 @@ impl<W> Machine<W> {
 
     /// The farewell's reason, and what becomes of the descriptor.
     pub(crate) fn ending(&self) -> (Result<(), Error>, Close) {
-        if planted!(AbortIsSuccess) && self.reason.is_some_and(|reason| reason.code() == ErrorCode::Cancelled) {
+        let Fate::Ends(Some(reason)) = self.fate else { return (Ok(()), self.close) };
+        if planted!(AbortIsSuccess) && reason.code() == ErrorCode::Cancelled {
             return (Ok(()), self.close);
         }
-        (self.reason.map_or(Ok(()), Err), self.close)
+        (Err(reason), self.close)
+    }
+
+    /// When the worker is to look at the socket, as it has asked for; none once the socket ends.
+    pub(crate) fn watch(&self) -> Limit {
+        match self.fate {
+            Fate::GoesOn(limit) => limit,
+            Fate::Ends(_) => Limit::NONE,
+        }
+    }
+
+    pub(crate) fn set_watch(&mut self, limit: Limit) {
+        if let Fate::GoesOn(watch) = &mut self.fate {
+            *watch = limit;
+        }
+    }
+
+    /// The farewell has returned: what was kept goes.
+    pub(crate) fn leave(&mut self) {
+        *self = Machine { phase: Phase::Gone, ..Machine::new(false, false) };
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.phase == Phase::Gone
     }
 }
 

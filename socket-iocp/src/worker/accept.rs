@@ -215,7 +215,8 @@ impl<H: Handler> Worker<H> {
         let local = shared.net.local_address(accepted.socket);
         let remote = accepted.remote.clone().unwrap_or_else(|| shared.net.remote_address(accepted.socket));
         let info = Info { raw: accepted.socket, addresses: Addresses::of(&local, &remote) };
-        let local = Local::new(info, io, Companion::Listener(unplaced.listener.clone()), unplaced.origin);
+        let companion = Companion::Listener { listener: unplaced.listener.clone(), origin: unplaced.origin as u16 };
+        let local = Local::new(info, io, companion);
         let here = target == self.index;
         let claimer = if here { Claimer::Local } else { Claimer::Foreign };
         let slot = slot.fill(local, identity.0, claimer);

@@ -120,7 +120,7 @@ impl<H: Handler> Worker<H> {
                 guarded(|| self.shared().handler().send(&context, state, sent))
             }
             // The accept was refused: there is nobody to tell.
-            Companion::Listener(_) | Companion::Nobody => guarded(|| drop(sent)),
+            Companion::Listener { .. } | Companion::Nobody => guarded(|| drop(sent)),
         };
         if reported.is_err() {
             self.panicked(slot);
@@ -129,8 +129,8 @@ impl<H: Handler> Worker<H> {
 
     fn report_accept(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
-        let Companion::Listener(listener) = local.companion.replace(Companion::Nobody) else { return };
-        listener.told(usize::from(local.origin), self.index);
+        let Companion::Listener { listener, origin } = local.companion.replace(Companion::Nobody) else { return };
+        listener.told(usize::from(origin), self.index);
         self.accepts_due.set(true);
         // Into the table in any case: only from there is a number closed.
         let leaks = planted!(TakenAndLeaked) && self.shared().is_closing();

@@ -4,7 +4,7 @@ use super::{Companion, Worker, guarded};
 use crate::ErrorCode;
 use crate::handle::{Entry, Slot, SocketTable};
 use crate::handler::{Farewell, Handler, Names};
-use crate::socket::{Close, Machine};
+use crate::socket::Close;
 use crate::sys::net::{CloseHow, Identity};
 use crate::sys::says_over;
 use std::sync::atomic::{Ordering, fence};
@@ -16,7 +16,7 @@ impl<H: Handler> Worker<H> {
         let raw = local.info.raw;
         let entry = Entry::Socket(slot.handle());
         let (mut reason, close) = local.machine.borrow().ending();
-        self.forget_timeouts(slot);
+        self.forget_limits(slot);
         slot.head.word.recv_reported(false);
 
         let mut socket = None;
@@ -51,17 +51,20 @@ impl<H: Handler> Worker<H> {
         if let (Some(how), true) = (how, ours) {
             net.close(raw, how, Some(identity));
         }
-        // What was lent goes now that the farewell has returned.
-        *local.machine.borrow_mut() = Machine::new(false, false);
-        if local.dirty.is_listed() {
-            local.gone.set(true);
-        } else {
+        local.machine.borrow_mut().leave();
+        self.release_if_unlisted(slot);
+    }
+
+    /// Gives the slot of a socket that is gone back, unless a list has it still: then who takes it from there does.
+    pub(super) fn release_if_unlisted(&self, slot: &'static Slot<H>) {
+        let local = self.local(slot);
+        if !local.dirty.is_listed() && !local.fresh.is_listed() {
             self.release(slot);
         }
     }
 
     /// Gives the slot back.
-    pub(super) fn release(&self, slot: &'static Slot<H>) {
+    fn release(&self, slot: &'static Slot<H>) {
         slot.head.word.retire();
         self.slots().release(slot);
         self.shared().socket_gone();
@@ -71,13 +74,17 @@ impl<H: Handler> Worker<H> {
     pub(super) fn wind_up(&self) -> bool {
         self.winding_up.set(true);
         self.take_inbox();
+        if !self.fresh.is_empty() {
+            // Sockets that are gone leave the list.
+            self.read_clock();
+        }
         // Pairs with the one in `add_connected`.
         fence(Ordering::SeqCst);
         for index in self.slots().live_indices() {
             let slot = self.slots().at(index);
             let local = self.local(slot);
             // One whose accept callback is still due is dropped in its turn, when its message has arrived.
-            if local.gone.get() || matches!(*local.companion.borrow(), Companion::Listener(_)) {
+            if local.machine.borrow().is_gone() || matches!(*local.companion.borrow(), Companion::Listener { .. }) {
                 continue;
             }
             if local.machine.borrow().is_ending() {

@@ -27,18 +27,19 @@ use crate::buffer::BufferPool;
 use crate::handle::{Message, Slot, Slots, Token};
 use crate::handler::Handler;
 use crate::listener::{Accepting, Listener};
-use crate::lists::{List, Place, TimeoutPlace};
+use crate::lists::{List, Place};
 use crate::planted::planted;
 use crate::port::PortHandle;
 use crate::shared::Shared;
 use crate::socket::Machine;
 use crate::statistics::Counters;
 use crate::sys::{Backend, INVALID_SOCKET, Key, SocketIo, SocketMemory, process, processors};
+use crate::wheel::{Wheel, WheelPlace};
 use crate::{Error, RawSocket};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
-use timers::Timeouts;
+use timers::IdleTimeout;
 
 /// Rounds of callbacks and submissions before the operating system is asked again, while operations complete at once.
 const MAX_ROUNDS: usize = 16;
@@ -54,8 +55,9 @@ pub(crate) struct Info {
 
 /// What goes with a socket in its callbacks.
 pub(crate) enum Companion<H: Handler> {
-    /// Where an accepted socket comes from, until its accept callback is given.
-    Listener(Arc<Listener<H>>),
+    /// Where an accepted socket comes from, until its accept callback is given: the listener, and the worker that took it from
+    /// the kernel.
+    Listener { listener: Arc<Listener<H>>, origin: u16 },
     /// The user's state.
     State(H::Socket),
     /// Neither: the accept was refused, or the farewell has begun.
@@ -67,36 +69,32 @@ pub(crate) struct Local<H: Handler> {
     pub(crate) info: Info,
     pub(crate) machine: RefCell<Machine<H::Write>>,
     pub(crate) companion: RefCell<Companion<H>>,
-    /// The worker that took an accepted socket from the kernel.
-    pub(crate) origin: u16,
-    /// Ended, and only waiting to leave the dirty list.
-    gone: Cell<bool>,
     ready: Place,
     dirty: Place,
-    timeout: TimeoutPlace,
+    fresh: Place,
+    timeout: WheelPlace,
 }
 
 impl<H: Handler> Local<H> {
-    pub(crate) fn new(info: Info, io: SocketIo, companion: Companion<H>, origin: usize) -> Local<H> {
-        let accept_due = matches!(companion, Companion::Listener(_));
+    pub(crate) fn new(info: Info, io: SocketIo, companion: Companion<H>) -> Local<H> {
+        let accept_due = matches!(companion, Companion::Listener { .. });
         let mut machine = Machine::new(accept_due, info.addresses.is_internet());
         machine.io = io;
         Local {
             machine: RefCell::new(machine),
             info,
             companion: RefCell::new(companion),
-            origin: origin as u16,
-            gone: Cell::new(false),
             ready: Place::new(),
             dirty: Place::new(),
-            timeout: TimeoutPlace::new(),
+            fresh: Place::new(),
+            timeout: WheelPlace::new(),
         }
     }
 
     /// The content of a slot in which nobody lives.
     pub(crate) fn vacant() -> Local<H> {
         let info = Info { raw: INVALID_SOCKET, addresses: Addresses::NONE };
-        Local::new(info, SocketIo::default(), Companion::Nobody, 0)
+        Local::new(info, SocketIo::default(), Companion::Nobody)
     }
 }
 
@@ -114,7 +112,12 @@ pub(crate) struct Worker<H: Handler> {
     one_by_one: bool,
     /// The socket whose callbacks run, if it is seen to right after them: what they issue need not mark it.
     delivering: Cell<Option<u32>>,
-    timeouts: Timeouts,
+    /// The port's idle time-out, if it has one.
+    idle: Option<IdleTimeout>,
+    /// Sockets with a time limit whose delay has not begun to run.
+    fresh: List,
+    /// Sockets by when to look at them.
+    wheel: Wheel,
     accepting: RefCell<Vec<Accepting<H>>>,
     next_listener_key: Cell<u32>,
     /// What the port's count of freed descriptors was when paused listeners last went on.
@@ -149,7 +152,7 @@ impl<H: Handler> Worker<H> {
         backend: Backend,
         pool: BufferPool,
     ) -> Worker<H> {
-        let timeouts = Timeouts::new(&port.shared().options);
+        let idle = port.shared().options.idle_timeout.map(IdleTimeout::new);
         let one_by_one = backend.tries_at_once();
         let busy_poll = wait::busy_poll(port.shared());
         Worker {
@@ -162,7 +165,9 @@ impl<H: Handler> Worker<H> {
             dirty: List::new(),
             one_by_one,
             delivering: Cell::new(None),
-            timeouts,
+            idle,
+            fresh: List::new(),
+            wheel: Wheel::new(),
             accepting: RefCell::new(Vec::new()),
             next_listener_key: Cell::new(0),
             descriptors_freed: Cell::new(0),

@@ -18,8 +18,8 @@ impl<H: Handler> Worker<H> {
         for _ in 0..self.dirty.len() {
             let Some(index) = self.dirty.pop(|index| &self.local_at(index).dirty) else { break };
             let slot = self.slots().at(index);
-            if self.local(slot).gone.get() {
-                self.release(slot);
+            if self.local(slot).machine.borrow().is_gone() {
+                self.release_if_unlisted(slot);
             } else if self.one_by_one {
                 self.serve(slot);
                 if process::is_forked_child() {

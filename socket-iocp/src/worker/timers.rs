@@ -1,5 +1,13 @@
 //! What a worker does because time has passed.
 //!
+//! # Time limits
+//! A socket stands in the worker's wheel once, at the earliest of its limits or before. An operation that ends in time leaves
+//! it where it is; when it comes up there, whatever is over is seen to and the socket goes to the next of its limits.
+//!
+//! A limit is issued as a delay and begins to run when the worker next reads its clock: once in a turn, before it sleeps or, if
+//! it does not sleep, after. Until then its socket is on the `fresh` list. So no operation reads the clock, and no limit is over
+//! early, however long the callbacks of the turn take.
+//!
 //! # Idle sockets
 //! The idle time-out is looked after without a clock on the way of a message: progress sets a count of the state machine to
 //! zero, and every eighth of the time-out the sockets that have something outstanding are looked at, and their counts go
@@ -9,9 +17,10 @@ use super::Worker;
 use crate::handle::Slot;
 use crate::handler::Handler;
 use crate::listener::Accepting;
-use crate::lists::{TimeoutList, TimeoutPlace};
-use crate::options::Options;
 use crate::planted::planted;
+use crate::socket::Machine;
+use crate::time::{Limit, Moment};
+use crate::wheel::WheelPlace;
 use std::time::Duration;
 
 /// How many looks there are in an idle time-out.
@@ -19,51 +28,69 @@ const IDLE_INTERVALS: u8 = 8;
 /// Looks at different sockets that are this part of an interval apart are one wake-up.
 const IDLE_GRAIN: u32 = 16;
 
-/// The lists of the sockets for which a time runs. A socket is in the first until it closes gracefully, and in the second
-/// from then on.
-#[derive(Debug)]
-pub(super) struct Timeouts {
-    /// With the idle time-out, if the port has one: sockets with an operation outstanding.
-    idle: Option<TimeoutList>,
-    lingering: TimeoutList,
+/// The idle time-out in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IdleTimeout {
+    interval_ms: u32,
+    /// Looks are put off to a multiple of this.
+    grain_ms: u32,
 }
 
-impl Timeouts {
-    pub(super) fn new(options: &Options) -> Timeouts {
-        let list = |timeout: Duration| {
-            let interval_ms = (timeout.as_millis() as u32).div_ceil(IDLE_INTERVALS.into());
-            TimeoutList::new(interval_ms, (interval_ms / IDLE_GRAIN).max(1))
-        };
-        let lingering = TimeoutList::new(options.linger.as_millis() as u32, 1);
-        Timeouts { idle: options.idle_timeout.map(list), lingering }
+impl IdleTimeout {
+    pub(super) fn new(timeout: Duration) -> IdleTimeout {
+        let interval_ms = (timeout.as_millis() as u32).div_ceil(IDLE_INTERVALS.into());
+        IdleTimeout { interval_ms, grain_ms: (interval_ms / IDLE_GRAIN).max(1) }
+    }
+
+    /// The next look, an interval from now.
+    fn next_look(&self, now: Moment) -> Limit {
+        // One more, since the present millisecond has begun already.
+        let earliest = now.after(self.interval_ms + 1).number();
+        Limit::at(Moment::from_number(earliest.next_multiple_of(self.grain_ms)))
     }
 }
 
 impl<H: Handler> Worker<H> {
-    fn timeout_place(&self, index: u32) -> &TimeoutPlace {
+    fn wheel_place(&self, index: u32) -> &WheelPlace {
         &self.local_at(index).timeout
+    }
+
+    /// Reads the clock. Delays that have not begun run from now on, and what was waited for comes up.
+    pub(super) fn read_clock(&self) -> Duration {
+        let clock = self.now();
+        let now = Moment::of(clock);
+        self.wheel.advance(now, |index| self.wheel_place(index));
+        while let Some(index) = self.fresh.pop(|index| &self.local_at(index).fresh) {
+            let slot = self.slots().at(index);
+            if self.local(slot).machine.borrow().is_gone() {
+                self.release_if_unlisted(slot);
+            } else {
+                self.begin_limits(slot, now);
+                self.wait_for_limits(slot);
+            }
+        }
+        clock
     }
 
     /// How long until there is something to do.
     pub(super) fn next_timer_in(&self) -> Option<Duration> {
         let pause = self.accepting.borrow().iter().filter_map(Accepting::paused_until).min();
         let at = [pause, self.retry_at.get()].into_iter().flatten().min();
-        let Timeouts { idle, lingering } = &self.timeouts;
-        let idle = idle.as_ref().filter(|idle| !idle.is_empty());
-        if at.is_none() && lingering.is_empty() && idle.is_none() {
+        if at.is_none() && self.wheel.is_empty() && self.fresh.is_empty() {
             return None;
         }
-        let now = self.now();
-        let place = |index| self.timeout_place(index);
-        let linger = lingering.next_in(now, place);
-        let idle = idle.and_then(|idle| idle.next_in(now, place));
-        [linger, idle, at.map(|at| at.saturating_sub(now))].into_iter().flatten().min()
+        let clock = self.read_clock();
+        [self.wheel.next_in(), at.map(|at| at.saturating_sub(clock))].into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub(super) fn expire(&self) {
-        self.expire_lingering();
-        self.look_for_idle();
+        if !self.wheel.is_empty() || !self.fresh.is_empty() {
+            let now = Moment::of(self.read_clock());
+            while let Some(index) = self.wheel.pop_due(|index| self.wheel_place(index)) {
+                self.look(self.slots().at(index), now);
+            }
+        }
         if self.retry_at.get().is_some_and(|at| at <= self.now()) {
             self.retry_at.set(None);
             for index in self.slots().live_indices() {
@@ -75,61 +102,78 @@ impl<H: Handler> Worker<H> {
         self.resume_paused();
     }
 
-    fn expire_lingering(&self) {
-        let lingering = &self.timeouts.lingering;
-        while !lingering.is_empty()
-            && let Some(index) = lingering.pop_expired(self.now(), |index| self.timeout_place(index))
-        {
-            self.local_at(index).machine.borrow_mut().linger_ended();
-            self.seal(self.slots().at(index));
-            self.mark_dirty(index);
+    /// The socket has a limit that is yet to begin.
+    fn mark_fresh(&self, slot: &'static Slot<H>) {
+        self.fresh.push(slot.index(), |index| &self.local_at(index).fresh);
+    }
+
+    /// The delays of this socket that have not begun run from now on.
+    fn begin_limits(&self, slot: &'static Slot<H>, now: Moment) {
+        let mut machine = self.local(slot).machine.borrow_mut();
+        let watch = machine.watch();
+        if watch.is_fresh() {
+            let begun = match &self.idle {
+                Some(idle) if !machine.has_closed() => idle.next_look(now),
+                _ => watch.begun(now),
+            };
+            machine.set_watch(begun);
         }
     }
 
-    fn look_for_idle(&self) {
-        let Some(idle) = self.timeouts.idle.as_ref().filter(|idle| !idle.is_empty()) else { return };
-        let (now, place) = (self.now(), |index| self.timeout_place(index));
-        while let Some(index) = idle.pop_expired(now, place) {
-            let slot = self.slots().at(index);
+    /// Has the socket come up when the first of its limits is over.
+    fn wait_for_limits(&self, slot: &'static Slot<H>) {
+        let first = self.local(slot).machine.borrow().watch().moment();
+        if let Some(first) = first {
+            self.wheel.look_at(slot.index(), first, |index| self.wheel_place(index));
+        }
+    }
+
+    /// The socket has come up: sees to its limits that are over.
+    fn look(&self, slot: &'static Slot<H>, now: Moment) {
+        let mut acted = false;
+        {
             let mut machine = self.local(slot).machine.borrow_mut();
-            machine.interval_passed(IDLE_INTERVALS);
-            if machine.is_ending() {
-                drop(machine);
-                self.seal(slot);
-                self.mark_dirty(index);
-            } else if machine.awaits_peer() {
-                idle.push(index, now, place);
+            if machine.watch().is_over(now) {
+                self.look_whether_idle(&mut machine, now);
+                acted = machine.is_ending();
             }
+        }
+        if acted {
+            self.seal(slot);
+            self.mark_dirty(slot.index());
+        }
+        self.wait_for_limits(slot);
+    }
+
+    fn look_whether_idle(&self, machine: &mut Machine<H::Write>, now: Moment) {
+        machine.set_watch(Limit::NONE);
+        let Some(idle) = self.idle.filter(|_| !machine.has_closed()) else { return machine.linger_ended() };
+        machine.interval_passed(IDLE_INTERVALS);
+        if machine.awaits_peer() {
+            machine.set_watch(idle.next_look(now));
         }
     }
 
     /// Something may be outstanding on this socket from now on: looks after its idle time-out.
     pub(super) fn watch(&self, slot: &'static Slot<H>) {
-        let Some(idle) = &self.timeouts.idle else { return };
-        let local = self.local(slot);
-        if !local.timeout.is_listed() && local.machine.borrow().awaits_peer() {
-            idle.push(slot.index(), self.now(), |index| self.timeout_place(index));
+        let Some(idle) = self.idle else { return };
+        let mut machine = self.local(slot).machine.borrow_mut();
+        if machine.watch() == Limit::NONE && machine.awaits_peer() {
+            machine.set_watch(Limit::after_ms(idle.interval_ms));
+            self.mark_fresh(slot);
         }
     }
 
     /// A graceful close has begun: its limit takes the idle time-out's place.
     pub(super) fn begin_linger(&self, slot: &'static Slot<H>) {
-        let place = |index| self.timeout_place(index);
-        if let Some(idle) = &self.timeouts.idle {
-            idle.remove(slot.index(), place);
-        }
-        if !planted!(LingerWithoutEnd) {
-            self.timeouts.lingering.push(slot.index(), self.now(), place);
-        }
+        let linger_ms = self.shared().options.linger.as_millis() as u32;
+        let limit = if planted!(LingerWithoutEnd) { Limit::NONE } else { Limit::after_ms(linger_ms) };
+        self.local(slot).machine.borrow_mut().set_watch(limit);
+        self.mark_fresh(slot);
     }
 
     /// The socket goes: no time runs for it any more.
-    pub(super) fn forget_timeouts(&self, slot: &'static Slot<H>) {
-        let Timeouts { idle, lingering } = &self.timeouts;
-        let lingers = self.local(slot).machine.borrow().has_closed();
-        let list = if lingers { Some(lingering) } else { idle.as_ref() };
-        if let Some(list) = list {
-            list.remove(slot.index(), |index| self.timeout_place(index));
-        }
+    pub(super) fn forget_limits(&self, slot: &'static Slot<H>) {
+        self.wheel.remove(slot.index(), |index| self.wheel_place(index));
     }
 }

@@ -23,14 +23,15 @@ pub(super) fn busy_poll<H: Handler>(shared: &Shared<H>) -> Option<Duration> {
 impl<H: Handler> Worker<H> {
     /// Waits in the operating system, unless there is something to do already, and takes the completions.
     pub(super) fn wait(&self, timeout: Option<Duration>) {
-        let mut timeout = match (timeout, self.next_timer_in()) {
+        let inbox = &self.mailbox().inbox;
+        let sleeps =
+            timeout != Some(Duration::ZERO) && !self.has_work() && inbox.prepare_to_sleep() && !self.has_news();
+        // Only who sleeps has to know for how long.
+        let own = if sleeps { self.next_timer_in() } else { Some(Duration::ZERO) };
+        let timeout = match (timeout, own) {
             (Some(given), Some(own)) => Some(given.min(own)),
             (given, own) => given.or(own),
         };
-        let inbox = &self.mailbox().inbox;
-        if self.has_work() || !inbox.prepare_to_sleep() || self.has_news() {
-            timeout = Some(Duration::ZERO);
-        }
         self.enter(timeout);
         inbox.awake();
         self.reap();
