@@ -191,7 +191,7 @@ enum socket_iocp_error {
     SOCKET_IOCP_E_SHUTDOWN = -17,            /* the sending side has been shut down */
     SOCKET_IOCP_E_QUEUE_FULL = -18,          /* the socket's sends are at their limit; nothing was queued */
     SOCKET_IOCP_E_NO_MEMORY = -19,           /* memory was refused */
-    SOCKET_IOCP_E_LIMIT = -20,               /* a limit of the port is reached (sockets, taken buffers) */
+    SOCKET_IOCP_E_LIMIT = -20,               /* a limit of the port is reached (sockets, queued bytes, taken buffers) */
     SOCKET_IOCP_E_UNSUPPORTED = -21,         /* this platform or backend cannot do it */
     SOCKET_IOCP_E_BACKEND_UNAVAILABLE = -22, /* the backend that was asked for is not to be had */
     SOCKET_IOCP_E_WRONG_CONTEXT = -23,       /* the call is not allowed in this place */
@@ -320,8 +320,8 @@ int socket_iocp_issue_sync_send( void *socket_iocp_state, void *socket_iocp_sock
  * Issues an async send: at most one block of memory is allocated, and any number may be outstanding. Otherwise as
  * socket_iocp_issue_sync_send(); both may be mixed.
  *
- * Errors: SOCKET_IOCP_E_SHUTDOWN, SOCKET_IOCP_E_QUEUE_FULL (max_queued_sends, max_queued_bytes),
- * SOCKET_IOCP_E_NO_MEMORY.
+ * Errors: SOCKET_IOCP_E_SHUTDOWN, SOCKET_IOCP_E_QUEUE_FULL (max_queued_sends, max_queued_bytes), SOCKET_IOCP_E_LIMIT
+ * (max_port_queued_bytes), SOCKET_IOCP_E_NO_MEMORY.
  *
  * See sendmsg(2), WSASend.
  */
@@ -384,6 +384,14 @@ int socket_iocp_remove_socket( void *socket_iocp_state, void *socket_iocp_socket
 int socket_iocp_shutdown_send( void *socket_iocp_state, void *socket_iocp_socket_state );
 
 /*
+ * Stores in *bytes how many bytes are in the async sends outstanding on this socket, each counted whole from its issue to its
+ * callback: how far behind the peer is. Other threads may be sending, and sends completing, meanwhile.
+ *
+ * Errors: SOCKET_IOCP_E_UNSUPPORTED (the port does not count them: it has neither max_queued_bytes nor high_watermark).
+ */
+int socket_iocp_queued_bytes( void *socket_iocp_state, void *socket_iocp_socket_state, size_t *bytes );
+
+/*
  * Takes a listen socket out of the port. When this returns the SOCKET is the caller's again, open. Connections taken from the
  * kernel before are still given to the accept callback; when the last of those has returned, the listen error callback comes
  * (if the port has one), and listen_user_state is not used any more. Accepted sockets stay.
@@ -414,7 +422,8 @@ enum socket_iocp_operation {
     SOCKET_IOCP_OPERATION_RECV = 2,
     SOCKET_IOCP_OPERATION_SEND = 3,
     SOCKET_IOCP_OPERATION_FAREWELL = 4,       /* the error callback */
-    SOCKET_IOCP_OPERATION_LISTEN_FAREWELL = 5 /* the listen error callback */
+    SOCKET_IOCP_OPERATION_LISTEN_FAREWELL = 5, /* the listen error callback */
+    SOCKET_IOCP_OPERATION_WATERMARK = 6
 };
 
 /* Everything about the callback that runs. New members may come at the end. */
@@ -552,9 +561,25 @@ struct socket_iocp_options {
                                   all of a processor while it looks, and each operation passes through it. A hint: on io_uring;
                                   where the kernel refuses the thread, the port works without, and without threads it changes
                                   nothing. Default: none. See io_uring_setup(2), IORING_SETUP_SQPOLL */
+    /* Back-pressure: bytes in async sends, counted as for max_queued_bytes. */
+    uint32_t high_watermark;   /* how many on one socket are many: when they rise above it, the watermark callback says so, and
+                                  again when they have fallen to low_watermark. A port that counts bytes takes at most 4 GiB - 1
+                                  in the async sends of one socket; more is SOCKET_IOCP_E_QUEUE_FULL. Default: none, and
+                                  nothing is counted for it */
+    uint32_t low_watermark;    /* how many are few again, at most high_watermark. Default: 0, all of them have gone */
+    size_t max_port_queued_bytes; /* those of all sockets of the port together; a send that would make it more is
+                                  SOCKET_IOCP_E_LIMIT, also where its own socket's queue is full, and nothing is queued. All
+                                  threads that send share one count for it. Default: no limit, and nothing is counted */
+    /* The bytes queued on a socket have risen above high_watermark (above is 1), or have fallen to low_watermark (above is 0):
+       each once a crossing, in turn, on the socket's worker and in order with its other callbacks. The first comes before the
+       send callback of any of the sends that made them so many, the second after the send callback with which they became few.
+       They are looked at between callbacks: sends issued in a send callback that make them many again leave nothing to tell. A
+       socket that takes no sends any more, since its sending side was shut down or its end has begun, crosses no mark. Needs
+       high_watermark. Default: none */
+    void (*watermark_callback_function)( SOCKET socket, void *per_socket_user_state, int above );
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0 }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

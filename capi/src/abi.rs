@@ -27,6 +27,9 @@ pub(crate) type SendCallback =
 pub(crate) type ErrorCallback = unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void);
 pub(crate) type ListenErrorCallback = unsafe extern "C" fn(socket: Socket, listen_socket_user_state: *mut c_void);
 
+pub(crate) type WatermarkCallback =
+    unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void, above: c_int);
+
 /// `SOCKET_IOCP_THREADS_NONE`.
 pub(crate) const THREADS_NONE: i32 = -1;
 /// `SOCKET_IOCP_SWITCH_ON`.
@@ -43,6 +46,7 @@ pub(crate) enum Operation {
     Send = 3,
     Farewell = 4,
     ListenFarewell = 5,
+    Watermark = 6,
 }
 
 /// `struct socket_iocp_options`. All bytes zero is a valid value: every default.
@@ -65,6 +69,10 @@ pub(crate) struct Options {
     pub(crate) busy_poll_us: u32,
     pub(crate) zero_copy_from: u32,
     pub(crate) sqpoll_idle_ms: u32,
+    pub(crate) high_watermark: u32,
+    pub(crate) low_watermark: u32,
+    pub(crate) max_port_queued_bytes: usize,
+    pub(crate) watermark_callback_function: Option<WatermarkCallback>,
 }
 
 /// `struct socket_iocp_completion`.
@@ -110,7 +118,7 @@ pub(crate) struct Counters {
 // The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Options>() == 80);
+    assert!(size_of::<Options>() == 104);
     assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
     assert!(size_of::<Counters>() == 136);
     assert!(size_of::<c_int>() == size_of::<i32>());

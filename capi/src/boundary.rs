@@ -131,6 +131,10 @@ mod tests {
             busy_poll_us: 0,
             zero_copy_from: 0,
             sqpoll_idle_ms: 0,
+            high_watermark: 0,
+            low_watermark: 0,
+            max_port_queued_bytes: 0,
+            watermark_callback_function: None,
         }
     }
 

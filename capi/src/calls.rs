@@ -28,6 +28,10 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     busy_poll_us: 0,
     zero_copy_from: 0,
     sqpoll_idle_ms: 0,
+    high_watermark: 0,
+    low_watermark: 0,
+    max_port_queued_bytes: 0,
+    watermark_callback_function: None,
 };
 
 /// The handle in a `socket_iocp_socket_state`.
@@ -65,7 +69,7 @@ pub unsafe extern "C" fn socket_iocp_new(
             recv_callback_function,
             send_callback_function,
             error_callback_function,
-            None,
+            &DEFAULT_OPTIONS,
         )?;
         let handle = ports::create(read_buffer_size, callbacks, &DEFAULT_OPTIONS)?;
         // SAFETY: the caller's promise.
@@ -100,7 +104,7 @@ pub unsafe extern "C" fn socket_iocp_new_with_options(
             recv_callback_function,
             send_callback_function,
             error_callback_function,
-            options.listen_error_callback_function,
+            &options,
         )?;
         let handle = ports::create(read_buffer_size, callbacks, &options)?;
         // SAFETY: the caller's promise.
@@ -228,6 +232,25 @@ pub extern "C" fn socket_iocp_shutdown_send(
     socket_iocp_socket_state: *mut c_void,
 ) -> c_int {
     on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| port.shutdown_send(socket))
+}
+
+/// See `socket_iocp.h`.
+///
+/// # Safety
+/// `bytes` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_iocp_queued_bytes(
+    socket_iocp_state: *mut c_void,
+    socket_iocp_socket_state: *mut c_void,
+    bytes: *mut usize,
+) -> c_int {
+    on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
+        let place = required(bytes)?;
+        let queued = port.queued_bytes(socket)?;
+        // SAFETY: the caller's promise.
+        unsafe { place.write(queued) };
+        Ok(())
+    })
 }
 
 /// See `socket_iocp.h`.

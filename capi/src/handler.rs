@@ -2,12 +2,13 @@
 
 use crate::abi::{
     AcceptCallback, Dword, ErrorCallback, ListenErrorCallback, Operation, RecvCallback, SendCallback, Socket,
+    WatermarkCallback,
 };
 use crate::addresses::Addresses;
 use crate::current::{self, Report};
 use crate::platform;
-use engine::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent};
-use std::ffi::c_void;
+use engine::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Watermark};
+use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::AtomicUsize;
 
@@ -35,6 +36,7 @@ pub(crate) struct Callbacks {
     pub(crate) send: SendCallback,
     pub(crate) error: ErrorCallback,
     pub(crate) listen_error: Option<ListenErrorCallback>,
+    pub(crate) watermark: Option<WatermarkCallback>,
 }
 
 pub(crate) struct CHandler {
@@ -110,6 +112,16 @@ impl Handler for CHandler {
         current::run(port, None, report, || {
             // SAFETY: see above the impl.
             unsafe { callback(socket, listener.user.0) }
+        });
+    }
+
+    fn watermark(&self, context: &Context<'_, Self>, user: &mut UserPointer, mark: Watermark) {
+        let Some(callback) = self.callbacks.watermark else { return };
+        let socket = context.raw_socket();
+        let report = Report { operation: Operation::Watermark, result: Ok(()), byte_count: 0, socket };
+        current::run(context.port(), Some(context), report, || {
+            // SAFETY: see above the impl.
+            unsafe { callback(socket, user.0, c_int::from(mark == Watermark::High)) }
         });
     }
 }

@@ -46,6 +46,7 @@ fn operations_are_the_same() {
         ("LISTEN_FAREWELL", Operation::ListenFarewell),
         ("RECV", Operation::Recv),
         ("SEND", Operation::Send),
+        ("WATERMARK", Operation::Watermark),
     ]
     .map(|(name, operation)| (format!("SOCKET_IOCP_OPERATION_{name}"), operation as i64));
     assert_eq!(constants("SOCKET_IOCP_OPERATION_"), BTreeMap::from(expected));

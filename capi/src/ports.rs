@@ -113,6 +113,15 @@ fn engine_options(read_buffer_size: usize, given: &abi::Options) -> Result<Optio
     if given.sqpoll_idle_ms != 0 {
         options = options.sqpoll(Duration::from_millis(given.sqpoll_idle_ms.into()));
     }
+    if given.high_watermark != 0 {
+        options = options.high_watermark(given.high_watermark);
+    } else if given.watermark_callback_function.is_some() {
+        return Err(ErrorCode::InvalidArgument.into());
+    }
+    options = options.low_watermark(given.low_watermark);
+    if given.max_port_queued_bytes != 0 {
+        options = options.max_port_queued_bytes(given.max_port_queued_bytes);
+    }
     Ok(options)
 }
 
@@ -131,18 +140,23 @@ pub(crate) fn backend_of(number: u32) -> Option<BackendKind> {
     [BackendKind::IoUring, BackendKind::Readiness, BackendKind::Iocp].into_iter().find(|kind| *kind as u32 == number)
 }
 
-/// The four callbacks of the seed, none of which may be NULL.
+/// The four callbacks of the seed, none of which may be NULL, and those among the options.
 pub(crate) fn callbacks(
     accept: Option<abi::AcceptCallback>,
     recv: Option<RecvCallback>,
     send: Option<SendCallback>,
     error: Option<ErrorCallback>,
-    listen_error: Option<abi::ListenErrorCallback>,
+    options: &abi::Options,
 ) -> Result<Callbacks, Error> {
     match (accept, recv, send, error) {
-        (Some(accept), Some(recv), Some(send), Some(error)) => {
-            Ok(Callbacks { accept, recv, send, error, listen_error })
-        }
+        (Some(accept), Some(recv), Some(send), Some(error)) => Ok(Callbacks {
+            accept,
+            recv,
+            send,
+            error,
+            listen_error: options.listen_error_callback_function,
+            watermark: options.watermark_callback_function,
+        }),
         _ => Err(ErrorCode::NullPointer.into()),
     }
 }

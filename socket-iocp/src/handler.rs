@@ -42,6 +42,27 @@ pub trait Handler: Sized + Send + Sync + 'static {
     fn listen_error(&self, port: &PortHandle<Self>, listener: &Self::Listener, reason: Result<(), Error>) {
         let _ = (port, listener, reason);
     }
+
+    /// The bytes in the async sends outstanding on this socket have risen above the high mark, or have fallen to the low one:
+    /// each once a crossing, [`Watermark::High`] first, in turn. Only with
+    /// [`Options::high_watermark`](crate::Options::high_watermark). The default does nothing.
+    ///
+    /// `High` comes before the callback of any of the sends that made them so many; `Low` follows the callback of the send with
+    /// which they became few. They are looked at between callbacks: sends issued in a send callback that make them many again
+    /// leave nothing to tell. A socket that takes no sends any more, since its sending side was shut down or its end has begun,
+    /// crosses no mark.
+    fn watermark(&self, context: &Context<'_, Self>, socket: &mut Self::Socket, mark: Watermark) {
+        let _ = (context, socket, mark);
+    }
+}
+
+/// Which mark the bytes queued on a socket have crossed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Watermark {
+    /// They are more than [`Options::high_watermark`](crate::Options::high_watermark): time to produce less.
+    High,
+    /// They have fallen to [`Options::low_watermark`](crate::Options::low_watermark): there is room again.
+    Low,
 }
 
 /// A send's completion.

@@ -79,7 +79,7 @@ mod worker;
 pub use buffer::{ReadBuffer, SendBuffer};
 pub use error::{Error, ErrorCode};
 pub use handle::SocketHandle;
-pub use handler::{Context, Farewell, Handler, Sent};
+pub use handler::{Context, Farewell, Handler, Sent, Watermark};
 pub use options::{
     BackendKind, MAX_BUSY_POLL, MAX_IDLE_TIMEOUT, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_SQPOLL, MAX_THREADS, Options,
 };

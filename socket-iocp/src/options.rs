@@ -1,6 +1,5 @@
 //! What a port is made with.
 
-use crate::handle::QueueLimits;
 use crate::sys::net::Net;
 use crate::{Error, ErrorCode};
 use std::time::Duration;
@@ -81,6 +80,9 @@ pub struct Options {
     pub(crate) busy_poll: Duration,
     pub(crate) zero_copy_from: u32,
     pub(crate) sqpoll: Option<Duration>,
+    pub(crate) high_watermark: Option<u32>,
+    pub(crate) low_watermark: u32,
+    pub(crate) max_port_queued_bytes: usize,
     #[cfg(feature = "sim")]
     pub(crate) network: Option<Arc<Network>>,
     /// Workers of a port that its caller drives.
@@ -106,6 +108,9 @@ impl Options {
             busy_poll: Duration::ZERO,
             zero_copy_from: 0,
             sqpoll: None,
+            high_watermark: None,
+            low_watermark: 0,
+            max_port_queued_bytes: usize::MAX,
             #[cfg(feature = "sim")]
             network: None,
             #[cfg(feature = "sim")]
@@ -262,6 +267,33 @@ impl Options {
         self
     }
 
+    /// How many bytes in the async sends outstanding on one socket are many: when they rise above this,
+    /// [`Handler::watermark`](crate::Handler::watermark) says so, and again when they have fallen to the
+    /// [low mark](Options::low_watermark). At least 1. Default: none, and nothing is counted for it.
+    ///
+    /// They are counted as for [`max_queued_bytes`](Options::max_queued_bytes), which refuses where this only tells. A port
+    /// that counts takes at most 4 GiB - 1 in the async sends of one socket; more is [`ErrorCode::QueueFull`].
+    pub fn high_watermark(mut self, bytes: u32) -> Options {
+        self.high_watermark = Some(bytes);
+        self
+    }
+
+    /// How many bytes in the async sends outstanding on one socket are few again, after they were above the
+    /// [high mark](Options::high_watermark); at most that. Default: 0, all of them have gone.
+    pub fn low_watermark(mut self, bytes: u32) -> Options {
+        self.low_watermark = bytes;
+        self
+    }
+
+    /// The most bytes in the async sends outstanding on all sockets of the port together, counted as for
+    /// [`max_queued_bytes`](Options::max_queued_bytes); a send that would make it more is [`ErrorCode::Limit`], also where its
+    /// own socket's queue is full, and nothing is queued. So many slow peers cannot take the memory that each alone is
+    /// allowed. All threads that send share one count for it. At least 1. Default: no limit, and nothing is counted.
+    pub fn max_port_queued_bytes(mut self, bytes: usize) -> Options {
+        self.max_port_queued_bytes = bytes;
+        self
+    }
+
     /// Serves the sockets of a simulated network, and no others.
     #[cfg(feature = "sim")]
     #[doc(hidden)]
@@ -276,10 +308,6 @@ impl Options {
     pub fn stepped(mut self, workers: usize) -> Options {
         self.stepped = workers;
         self.threads(0)
-    }
-
-    pub(crate) fn queue_limits(&self) -> QueueLimits {
-        QueueLimits { sends: self.max_queued_sends, bytes: self.max_queued_bytes }
     }
 
     /// How many workers a port has that its caller drives.
@@ -308,10 +336,15 @@ impl Options {
         let linger_fits = (Duration::from_millis(1)..=MAX_LINGER).contains(&self.linger);
         let idle_fits =
             self.idle_timeout.is_none_or(|idle| (Duration::from_millis(1)..=MAX_IDLE_TIMEOUT).contains(&idle));
-        let limits_fit = self.max_sockets != 0 && self.max_queued_sends != 0 && self.max_queued_bytes != 0;
+        let limits_fit = self.max_sockets != 0
+            && self.max_queued_sends != 0
+            && self.max_queued_bytes != 0
+            && self.max_port_queued_bytes != 0;
+        let marks_fit =
+            self.high_watermark.map_or(self.low_watermark == 0, |high| high != 0 && self.low_watermark <= high);
         let sqpoll_fits = self.sqpoll.is_none_or(|idle| (Duration::from_millis(1)..=MAX_SQPOLL).contains(&idle));
         let busy_poll_fits = self.busy_poll <= MAX_BUSY_POLL;
-        if !threads_fit || !linger_fits || !idle_fits || !limits_fit || !busy_poll_fits || !sqpoll_fits {
+        if !threads_fit || !linger_fits || !idle_fits || !limits_fit || !busy_poll_fits || !sqpoll_fits || !marks_fit {
             return Err(ErrorCode::InvalidArgument.into());
         }
         Ok(())

@@ -82,6 +82,10 @@ mod bugs {
         RemovalLies,
         /// A connection taken while the port is deleted is not closed.
         TakenAndLeaked,
+        /// A socket's bytes that have become few again are not told of.
+        LowForgotten,
+        /// A send that was reported still counts against the port's limit of bytes.
+        PortBytesForgotten,
 
         of several:
         /// A push does not publish what it pushes.

@@ -360,7 +360,8 @@ impl<H: Handler> PortHandle<H> {
     /// Issues an async send: at most one heap allocation, any number outstanding. Sends of a socket leave and are
     /// reported in the order in which their issue calls returned.
     ///
-    /// Errors: `QueueFull`, `Shutdown`, `Closed`, `WrongPort`, `BadHandle`, `NoMemory`.
+    /// Errors: `QueueFull` and `Limit` (the limits of bytes and sends queued, on this socket and in the port), `Shutdown`,
+    /// `Closed`, `WrongPort`, `BadHandle`, `NoMemory`.
     pub fn send(
         &self,
         socket: SocketHandle,
@@ -372,7 +373,7 @@ impl<H: Handler> PortHandle<H> {
             Place::Here(worker) => worker.issue_async_send(slot, generation, buffer, write),
             Place::Elsewhere(worker) => {
                 let mailbox = &shared.workers[worker].mailbox;
-                slot.issue_async_send(generation, buffer, write, shared.options.queue_limits(), Some(mailbox)).map(drop)
+                slot.issue_async_send(generation, buffer, write, &shared.queue, Some(mailbox)).map(drop)
             }
         })
     }
@@ -420,6 +421,18 @@ impl<H: Handler> PortHandle<H> {
             (Err(error), Some((buffer, write))) => Err(Rejected { error, buffer, write }),
             _ => Ok(()),
         }
+    }
+
+    /// The bytes in the async sends outstanding on this socket, each counted whole from its issue to its callback. From any
+    /// thread, at once: others may be sending and completing meanwhile. It says how far behind the peer is.
+    ///
+    /// Errors: `Unsupported` (the port does not count them: it has neither [`Options::max_queued_bytes`] nor
+    /// [`Options::high_watermark`]), `Closed`, `WrongPort`, `BadHandle`.
+    pub fn queued_bytes(&self, socket: SocketHandle) -> Result<usize, Error> {
+        self.with_slot(socket, |shared, slot, _| {
+            let queued = slot.queued_bytes(socket.generation()).ok_or(ErrorCode::Closed)?;
+            if shared.queue.counts_bytes { Ok(queued as usize) } else { Err(ErrorCode::Unsupported.into()) }
+        })
     }
 
     /// Half-close: sends FIN after what is queued. A later send is `Shutdown`.

@@ -8,10 +8,10 @@
 //! The kernel's rule is kept here: between [`start`](SendQueue::start) and [`complete`](SendQueue::complete) no send
 //! that was given to the kernel leaves the list, so its buffer stays where it is.
 
-use crate::handle::{NodeList, NodeRef};
+use crate::handle::{Marks, NodeList, NodeRef};
 use crate::planted::planted;
 use crate::sys::MAX_GATHER;
-use crate::{Error, ErrorCode};
+use crate::{Error, ErrorCode, Watermark};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kernel {
@@ -32,11 +32,23 @@ pub(crate) struct SendQueue<W> {
     kernel: Kernel,
     /// How many intervals have passed in which sends waited and no byte left.
     quiet_intervals: u8,
+    /// The handler was told last that the bytes queued are many.
+    above: bool,
+    /// They have crossed the other mark since.
+    crossing: bool,
 }
 
 impl<W> SendQueue<W> {
     pub(crate) const fn new() -> SendQueue<W> {
-        SendQueue { sends: NodeList::new(), done: 0, waiting: 0, kernel: Kernel::Idle, quiet_intervals: 0 }
+        SendQueue {
+            sends: NodeList::new(),
+            done: 0,
+            waiting: 0,
+            kernel: Kernel::Idle,
+            quiet_intervals: 0,
+            above: false,
+            crossing: false,
+        }
     }
 
     pub(crate) fn push(&mut self, node: NodeRef<W>) {
@@ -89,6 +101,24 @@ impl<W> SendQueue<W> {
     pub(crate) fn interval_passed(&mut self) -> u8 {
         self.quiet_intervals = if self.is_flushed() { 0 } else { self.quiet_intervals + 1 };
         self.quiet_intervals
+    }
+
+    /// So many bytes are queued now, by the count that all threads share. What was told is kept; whether the other mark is crossed
+    /// is looked at anew each time, so that a crossing back before the handler is told leaves nothing to tell.
+    pub(crate) fn weigh(&mut self, queued_bytes: u32, marks: Marks) {
+        self.crossing =
+            if self.above { queued_bytes <= marks.low && !planted!(LowForgotten) } else { queued_bytes > marks.high };
+    }
+
+    pub(crate) fn crosses_mark(&self) -> bool {
+        self.crossing
+    }
+
+    /// The handler is told which mark is crossed.
+    pub(crate) fn cross_mark(&mut self) -> Watermark {
+        self.crossing = false;
+        self.above = !self.above;
+        if self.above { Watermark::High } else { Watermark::Low }
     }
 
     /// The slices to give to the kernel now; they are the kernel's until `complete`.

@@ -1,6 +1,6 @@
 //! What a port's workers and callers share.
 
-use crate::handle::{Mailbox, PortNumber, Slots, is_inside};
+use crate::handle::{Mailbox, PortNumber, Queue, Slots, is_inside};
 use crate::handler::Handler;
 use crate::listener::{Listener, ListenerEnd};
 use crate::lock::lock;
@@ -40,6 +40,8 @@ pub(crate) struct Shared<H: Handler> {
     /// Taken only when this is dropped, so that a panic in its drop can be caught.
     handler: Option<H>,
     pub(crate) options: Options,
+    /// What is counted of the async sends outstanding.
+    pub(crate) queue: Queue,
     pub(crate) net: Net,
     pub(crate) kind: BackendKind,
     /// Why a better backend was passed over.
@@ -98,6 +100,7 @@ impl<H: Handler> Shared<H> {
         Shared {
             number: parts.number,
             handler: Some(parts.handler),
+            queue: Queue::new(&parts.options),
             options: parts.options,
             net: parts.net,
             kind: parts.kind,

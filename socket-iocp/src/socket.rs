@@ -27,12 +27,12 @@
 //! returned.
 
 use crate::buffer::ReadBuffer;
-use crate::handle::NodeRef;
+use crate::handle::{Marks, NodeRef};
 use crate::planted::planted;
 use crate::send_queue::SendQueue;
 use crate::sys::{Failure, SocketIo};
 use crate::time::Limit;
-use crate::{Error, ErrorCode};
+use crate::{Error, ErrorCode, Watermark};
 
 /// The socket's recv.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,6 +108,8 @@ pub(crate) enum Event<W> {
     /// A recv's; no bytes are the peer's FIN.
     Recv(ReadBuffer),
     Sent(NodeRef<W>),
+    /// The bytes queued have become many, or few again.
+    Watermark(Watermark),
     Farewell,
 }
 
@@ -167,6 +169,16 @@ impl<W> Machine<W> {
     pub(crate) fn issue_send(&mut self, node: NodeRef<W>) {
         assert!(self.phase != Phase::Ended, "a send claimed after the end");
         self.sends.push(node);
+    }
+
+    /// So many bytes are queued now.
+    pub(crate) fn weigh(&mut self, queued_bytes: u32, marks: Marks) {
+        self.sends.weigh(queued_bytes, marks);
+    }
+
+    /// Whether a mark is crossed, and more sends may come.
+    fn tells_watermark(&self) -> bool {
+        self.sends.crosses_mark() && self.phase == Phase::Open && self.fin == Fin::NotWanted
     }
 
     pub(crate) fn shutdown_send(&mut self) {
@@ -381,6 +393,10 @@ impl<W> Machine<W> {
             self.phase = Phase::Open;
             return Some(Event::Accept);
         }
+        // Before the sends that made it so: their callbacks may only make the bytes fewer.
+        if self.tells_watermark() {
+            return Some(Event::Watermark(self.sends.cross_mark()));
+        }
         if planted!(FarewellBeforeSends) && self.phase == Phase::Ended {
             return Some(Event::Farewell);
         }
@@ -407,7 +423,7 @@ impl<W> Machine<W> {
     pub(crate) fn events_due(&self) -> usize {
         let recv = matches!(self.recv, RecvState::Ready { .. });
         let others = usize::from(recv) + usize::from(matches!(self.phase, Phase::Arriving | Phase::Ended));
-        self.sends.done() as usize + others
+        self.sends.done() as usize + others + usize::from(self.tells_watermark())
     }
 
     // ---- what the worker asks ----

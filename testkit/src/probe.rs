@@ -1,6 +1,6 @@
 //! A handler that writes down every callback and lets a test react to it.
 
-use socket_iocp::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Socket, SocketHandle};
+use socket_iocp::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Socket, SocketHandle, Watermark};
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -22,6 +22,8 @@ pub enum Event {
     Farewell { handle: SocketHandle, state: u64, reason: Result<(), Error>, handed_back: bool },
     /// A listen socket's farewell.
     ListenerFarewell { listener: u64, reason: Result<(), Error> },
+    /// A watermark callback.
+    Watermark { handle: SocketHandle, mark: Watermark },
 }
 
 impl Event {
@@ -31,7 +33,8 @@ impl Event {
             Event::Accepted { handle, .. }
             | Event::Received { handle, .. }
             | Event::Sent { handle, .. }
-            | Event::Farewell { handle, .. } => Some(*handle),
+            | Event::Farewell { handle, .. }
+            | Event::Watermark { handle, .. } => Some(*handle),
             Event::ListenerFarewell { .. } => None,
         }
     }
@@ -258,5 +261,9 @@ impl Handler for Probe {
 
     fn listen_error(&self, _port: &PortHandle<Self>, listener: &u64, reason: Result<(), Error>) {
         self.note(None, Event::ListenerFarewell { listener: *listener, reason });
+    }
+
+    fn watermark(&self, context: &Context<'_, Self>, _socket: &mut u64, mark: Watermark) {
+        self.note(Some(context), Event::Watermark { handle: context.handle(), mark });
     }
 }

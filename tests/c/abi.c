@@ -10,7 +10,7 @@ static void structs( void )
 {
     if( sizeof( void * ) != 8 )
         return;
-    CHECK( sizeof( struct socket_iocp_options ) == 80 );
+    CHECK( sizeof( struct socket_iocp_options ) == 104 );
     AT( socket_iocp_options, size, 0 );
     AT( socket_iocp_options, threads, 8 );
     AT( socket_iocp_options, backend, 12 );
@@ -27,6 +27,10 @@ static void structs( void )
     AT( socket_iocp_options, busy_poll_us, 68 );
     AT( socket_iocp_options, zero_copy_from, 72 );
     AT( socket_iocp_options, sqpoll_idle_ms, 76 );
+    AT( socket_iocp_options, high_watermark, 80 );
+    AT( socket_iocp_options, low_watermark, 84 );
+    AT( socket_iocp_options, max_port_queued_bytes, 88 );
+    AT( socket_iocp_options, watermark_callback_function, 96 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );

@@ -1,7 +1,9 @@
 //! A panic in a callback takes its socket down with a farewell of `Panic`, one in a farewell or a drop is caught: each is
 //! counted, and the port goes on serving.
 
-use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, Port, PortHandle, ReadBuffer, Sent, SocketHandle};
+use socket_iocp::{
+    Context, Error, ErrorCode, Farewell, Handler, Port, PortHandle, ReadBuffer, Sent, SocketHandle, Watermark,
+};
 use socket_iocp_testkit::{BOUND, Client, Gate, Lab, on_every_backend};
 use std::panic;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -13,6 +15,7 @@ on_every_backend!(
     in_send,
     in_error,
     in_listen_error,
+    in_watermark,
     with_sends_outstanding,
     in_the_drop_of_a_sockets_state,
     in_the_drop_of_a_sends_state,
@@ -31,6 +34,7 @@ enum Where {
     Send,
     Error,
     ListenError,
+    Watermark,
     Refuse,
 }
 
@@ -113,6 +117,10 @@ impl Handler for Panicker {
     fn listen_error(&self, _: &PortHandle<Self>, _: &Bomb, _: Result<(), Error>) {
         self.tell_and_panic(Where::ListenError, || self.listener_gone.pass());
     }
+
+    fn watermark(&self, _: &Context<'_, Self>, _: &mut Bomb, _: Watermark) {
+        self.may_panic(Where::Watermark);
+    }
 }
 
 /// A port of one worker with a handler that panics there, and what it reports.
@@ -131,7 +139,7 @@ impl Scene<'_> {
         let (sends, sends_told) = mpsc::channel();
         let listener_gone = Arc::new(Gate::new());
         let handler = Panicker { at: Mutex::new(at), farewells, sends, listener_gone: listener_gone.clone() };
-        let port = Port::new(handler, lab.options().threads(1)).expect("a port");
+        let port = Port::new(handler, lab.options().threads(1).high_watermark(9)).expect("a port");
         Scene { lab, port, farewells: farewells_told, sends: sends_told, listener_gone }
     }
 
@@ -230,6 +238,16 @@ fn in_listen_error(lab: &Lab) {
     let listener = scene.port.add_listener(listener, 4, Bomb(false)).expect("a listener");
     scene.port.remove_listener(listener).expect("a live listener");
     scene.listener_gone.wait_for("the listener's farewell", 1);
+    scene.check(1);
+}
+
+fn in_watermark(lab: &Lab) {
+    let scene = Scene::new(lab, Where::Watermark);
+    let (socket, _client) = scene.add(Bomb(false));
+    scene.port.send(socket, b"ten bytes.", Bomb(false)).expect("a live socket");
+    assert_eq!(scene.farewell_of(socket), Err(ErrorCode::Panic));
+    // It is reported before the farewell, whatever has become of it.
+    let _ = scene.sends.try_recv().expect("a report");
     scene.check(1);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::Broken;
 use crate::world::{State, World};
-use socket_iocp::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent};
+use socket_iocp::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Watermark};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
@@ -131,5 +131,9 @@ impl Handler for Tortured {
             state.callbacks += 1;
             state.listener_farewell(listener.place, reason);
         }
+    }
+
+    fn watermark(&self, context: &Context<'_, Self>, socket: &mut SocketToken, mark: Watermark) {
+        self.show(context, socket.place, |state| state.crossed(socket.place, mark));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::bytes::Stream;
 use crate::program::{Call, Setup};
-use socket_iocp::{Error, ErrorCode, SocketHandle};
+use socket_iocp::{Error, ErrorCode, SocketHandle, Watermark};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -42,17 +42,32 @@ pub(crate) struct Circumstances {
     pub(crate) now: Duration,
 }
 
-/// What may be queued on one socket.
+/// What may be queued on one socket, and what may still be in its port.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     sends: usize,
     bytes: usize,
+    port_bytes: usize,
+    /// So many of the port's may be in use, by sockets whose accept was refused: nobody is told when they are free.
+    unsettled: usize,
 }
 
 impl Limits {
-    pub(crate) fn of(setup: &Setup) -> Limits {
-        let limit = |given: u32| if given == 0 { usize::MAX } else { given as usize };
-        Limits { sends: limit(setup.max_queued_sends), bytes: limit(setup.max_queued_bytes) }
+    /// With the bytes that are queued in the port, and those that may be.
+    pub(crate) fn of(setup: &Setup, queued: usize, unsettled: usize) -> Limits {
+        let limit = |given: usize| if given == 0 { usize::MAX } else { given };
+        Limits {
+            sends: limit(setup.max_queued_sends as usize),
+            bytes: limit(setup.max_queued_bytes as usize),
+            port_bytes: limit(setup.max_port_queued_bytes).saturating_sub(queued),
+            unsettled,
+        }
+    }
+
+    /// Whether a send may be refused for the port's limit, though it need not.
+    fn may_exceed(&self, call: Call) -> bool {
+        let (Call::Send(len) | Call::SendWithoutMemory(len)) = call else { return false };
+        usize::from(len) > self.port_bytes.saturating_sub(self.unsettled)
     }
 }
 
@@ -77,6 +92,8 @@ pub(crate) struct Socket {
     /// Bytes reported as sent.
     pub(crate) sent: u64,
     send_failed: bool,
+    /// The high mark was crossed last.
+    above: bool,
     /// Since when the recv has been outstanding, or a byte has moved.
     recv_since: Duration,
     /// Since when sends have been outstanding, or one has been reported.
@@ -110,6 +127,7 @@ impl Socket {
             issued: 0,
             sent: 0,
             send_failed: false,
+            above: false,
             recv_since: Duration::ZERO,
             send_since: Duration::MAX,
             idled: false,
@@ -134,6 +152,11 @@ impl Socket {
 
     pub(crate) fn has_sends(&self) -> bool {
         !self.sends.is_empty()
+    }
+
+    /// The bytes in the async sends outstanding.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.sends.iter().filter(|send| !send.sync).map(|send| send.len).sum()
     }
 
     pub(crate) fn issued(&self) -> u64 {
@@ -161,10 +184,9 @@ impl Socket {
             (Some(_), _) => return Err(ErrorCode::Closed),
             (None, _) => {}
         }
-        let queued = || self.sends.iter().filter(|send| !send.sync);
         let is_full = |len: u16| {
-            let bytes: usize = queued().map(|send| send.len).sum();
-            queued().count() >= limits.sends || bytes + usize::from(len) > limits.bytes
+            let count = self.sends.iter().filter(|send| !send.sync).count();
+            count >= limits.sends || self.queued_bytes() + usize::from(len) > limits.bytes
         };
         match call {
             Call::Recv if self.recv_outstanding => Err(ErrorCode::Busy),
@@ -173,6 +195,9 @@ impl Socket {
                 Err(ErrorCode::Shutdown)
             }
             Call::SyncSend(_) if self.sends.iter().any(|send| send.sync) => Err(ErrorCode::Busy),
+            Call::Send(len) | Call::SendWithoutMemory(len) if usize::from(len) > limits.port_bytes => {
+                Err(ErrorCode::Limit)
+            }
             Call::Send(len) | Call::SendWithoutMemory(len) if is_full(len) => Err(ErrorCode::QueueFull),
             _ => Ok(()),
         }
@@ -192,6 +217,7 @@ impl Socket {
         let ended = around.may_fail || around.closed_behind || around.idle.is_some() || asked;
         match (expected, answer) {
             (_, Err(ErrorCode::NoMemory)) if short => return Ok(()),
+            (Ok(()) | Err(ErrorCode::QueueFull), Err(ErrorCode::Limit)) if limits.may_exceed(call) => return Ok(()),
             (Err(expected), Err(answer)) if expected == answer => return Ok(()),
             (_, Err(ErrorCode::Closed)) if ended && !self.ended => {
                 self.found_closed = true;
@@ -312,6 +338,28 @@ impl Socket {
         if explained { Ok(()) } else { Err(format!("a send failed with {code:?} for no reason: {self:?}")) }
     }
 
+    /// A watermark callback.
+    pub(crate) fn crossed(&mut self, mark: Watermark, setup: &Setup) -> Result<(), Broken> {
+        let queued = self.queued_bytes();
+        let before = std::mem::replace(&mut self.above, mark == Watermark::High);
+        let right = match mark {
+            Watermark::High => !before && queued > setup.high_watermark as usize,
+            Watermark::Low => before && queued <= setup.low_watermark as usize,
+        };
+        if right && !self.ended && self.ending.is_none() && !self.shutdown {
+            return Ok(());
+        }
+        Err(format!("{mark:?} with {queued} bytes queued, told before: {before}: {self:?}"))
+    }
+
+    /// Whether nothing is left to be told of the bytes queued.
+    fn has_told(&self, setup: &Setup) -> bool {
+        let (queued, takes_sends) = (self.queued_bytes(), self.ending.is_none() && !self.shutdown);
+        let untold =
+            if self.above { queued <= setup.low_watermark as usize } else { queued > setup.high_watermark as usize };
+        setup.high_watermark == 0 || !takes_sends || !untold
+    }
+
     /// The farewell.
     pub(crate) fn farewell(
         &mut self,
@@ -353,8 +401,9 @@ impl Socket {
     }
 
     /// Nothing moves any more: is there something that should have?
-    pub(crate) fn check_at_rest(&self, from_peer: (u64, bool), peer_reads: bool, may_idle: bool) -> Result<(), Broken> {
+    pub(crate) fn check_at_rest(&self, from_peer: (u64, bool), peer_reads: bool, setup: &Setup) -> Result<(), Broken> {
         let (written, fin) = from_peer;
+        let may_idle = setup.idle_timeout_ms != 0;
         if self.ended {
             return Ok(());
         }
@@ -363,6 +412,9 @@ impl Socket {
         }
         if peer_reads && !self.sends.is_empty() {
             return Err(format!("sends are not reported though the client reads: {self:?}"));
+        }
+        if !self.has_told(setup) {
+            return Err(format!("a mark was crossed and nobody told: {self:?}"));
         }
         if may_idle && (self.recv_outstanding || !self.sends.is_empty()) {
             return Err(format!("no farewell though it has been idle: {self:?}"));

@@ -104,6 +104,12 @@ pub struct Setup {
     pub max_queued_bytes: u32,
     /// The idle time-out in milliseconds; 0 for none.
     pub idle_timeout_ms: u32,
+    /// The high mark of queued bytes; 0 for none.
+    pub high_watermark: u32,
+    /// The low mark.
+    pub low_watermark: u32,
+    /// The port's limit of queued bytes; 0 for none.
+    pub max_port_queued_bytes: usize,
 }
 
 /// A program.
@@ -130,7 +136,11 @@ impl Program {
             max_queued_sends: if random.u8(..) < 48 { random.u32(1..=5) } else { 0 },
             max_queued_bytes: if random.u8(..) < 32 { random.u32(1..=5000) } else { 0 },
             idle_timeout_ms: if random.u8(..) < 40 { random.u32(1..=5000) } else { 0 },
+            high_watermark: if random.u8(..) < 48 { random.u32(1..=3000) } else { 0 },
+            low_watermark: 0,
+            max_port_queued_bytes: if random.u8(..) < 32 { random.usize(1..=10_000) } else { 0 },
         };
+        let setup = Setup { low_watermark: random.u32(0..=setup.high_watermark), ..setup };
         // Some programs have neither faults nor resets: in those nothing may be lost at all.
         let faulty = random.bool();
         let mut ops = vec![Op::React(random.u32(..)), Op::AddListener(random.u8(..)), Op::Behave(random.u8(..))];

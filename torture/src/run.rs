@@ -90,6 +90,12 @@ impl Stage {
         if setup.idle_timeout_ms != 0 {
             options = options.idle_timeout(Duration::from_millis(setup.idle_timeout_ms.into()));
         }
+        if setup.high_watermark != 0 {
+            options = options.high_watermark(setup.high_watermark).low_watermark(setup.low_watermark);
+        }
+        if setup.max_port_queued_bytes != 0 {
+            options = options.max_port_queued_bytes(setup.max_port_queued_bytes);
+        }
         let port = Port::new(Tortured(world.clone()), options).map_err(|error| format!("no port: {error}"))?;
         let handle = PortHandle::clone(&port);
         Ok(Stage { world: world.clone(), network, port: Some(port), handle, workers: setup.workers })

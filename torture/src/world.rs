@@ -7,7 +7,9 @@ use crate::program::{self, Call, Setup};
 use crate::refusal;
 use fastrand::Rng;
 use socket_iocp::sim::{Network, Peer};
-use socket_iocp::{Error, ErrorCode, Farewell, ListenerHandle, PortHandle, RawSocket, ReadBuffer, Sent, SocketHandle};
+use socket_iocp::{
+    Error, ErrorCode, Farewell, ListenerHandle, PortHandle, RawSocket, ReadBuffer, Sent, SocketHandle, Watermark,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -91,6 +93,8 @@ pub(crate) struct State {
     /// A fault was injected into the operations of whichever socket comes first.
     pub(crate) faulty: bool,
     pub(crate) deleted: bool,
+    /// Bytes of async sends on sockets that were refused: they may still count in the port.
+    unsettled: usize,
     pub(crate) reactions: Rng,
     pub(crate) callbacks: u64,
     /// Calls made, clients' actions, turns.
@@ -115,6 +119,7 @@ impl State {
             listeners: Vec::new(),
             faulty: false,
             deleted: false,
+            unsettled: 0,
             reactions: Rng::with_seed(setup.seed),
             callbacks: 0,
             operations: 0,
@@ -225,6 +230,7 @@ impl State {
             return;
         }
         self.operations += 1;
+        let queued = self.sockets.iter().filter(|socket| !socket.ended).map(Socket::queued_bytes).sum();
         let (handle, held) = (self.sockets[place].handle, self.held.clone());
         let socket = &mut self.sockets[place];
         let send = |len: u16, sync: bool, refused: bool| {
@@ -250,7 +256,7 @@ impl State {
             Call::Abort => whole(port.abort(handle)),
             Call::Remove => whole(port.remove(handle)),
         };
-        let limits = Limits::of(&self.setup);
+        let limits = Limits::of(&self.setup, queued, self.unsettled);
         let checked = match answer {
             Err((_, false)) => Err("a refused send did not give its buffer back whole".into()),
             Err((error, true)) => self.sockets[place].called(call, limits, around, Err(error.code())),
@@ -300,6 +306,7 @@ impl State {
     pub(crate) fn keep_or_refuse(&mut self, place: usize) -> Option<SocketToken> {
         if self.reactions.u8(..) < 8 {
             self.sockets[place].ended = true;
+            self.unsettled += self.sockets[place].queued_bytes();
             let client = self.of_sockets[place].0;
             self.clients[client].refused = true;
             return None;
@@ -319,6 +326,11 @@ impl State {
             return Err("a send came back with another buffer".into());
         }
         self.sockets[place].sent(sent.write.write, sent.write.len, sent.result, sent.bytes, around)
+    }
+
+    pub(crate) fn crossed(&mut self, place: usize, mark: Watermark) -> Result<(), Broken> {
+        let setup = self.setup;
+        self.sockets[place].crossed(mark, &setup)
     }
 
     pub(crate) fn farewell(&mut self, place: usize, farewell: Farewell) -> Result<(), Broken> {
@@ -472,8 +484,8 @@ impl State {
             if self.of_sockets[place].1 {
                 continue;
             }
-            let may_idle = self.setup.idle_timeout_ms != 0;
-            if let Err(broken) = self.sockets[place].check_at_rest((client.written, client.fin), reads, may_idle) {
+            let from_client = (client.written, client.fin);
+            if let Err(broken) = self.sockets[place].check_at_rest(from_client, reads, &self.setup) {
                 self.note(format!("at rest: {broken}"));
             }
         }

@@ -13,6 +13,8 @@ pub(crate) type Recv = unsafe extern "C" fn(RawFd, *mut c_void, u32, Handle);
 pub(crate) type Send = unsafe extern "C" fn(RawFd, Handle, Handle);
 pub(crate) type Ended = unsafe extern "C" fn(RawFd, Handle);
 
+pub(crate) type Watermark = unsafe extern "C" fn(RawFd, Handle, c_int);
+
 /// `struct socket_iocp_options`.
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(C)]
@@ -33,6 +35,10 @@ pub(crate) struct Options {
     pub(crate) busy_poll_us: u32,
     pub(crate) zero_copy_from: u32,
     pub(crate) sqpoll_idle_ms: u32,
+    pub(crate) high_watermark: u32,
+    pub(crate) low_watermark: u32,
+    pub(crate) max_port_queued_bytes: usize,
+    pub(crate) watermark_callback_function: Option<Watermark>,
 }
 
 /// `struct socket_iocp_completion`.

@@ -66,13 +66,18 @@ impl Given {
 
     /// Callbacks are functions, as the caller must see to; and there are few workers.
     fn make_sound(&mut self) {
-        let callback = offset_of!(c::Options, listen_error_callback_function);
-        if let Some(place) = self.readable.get_mut(callback..callback + size_of::<usize>()) {
-            let address = if place.iter().all(|byte| *byte == 0) { 0 } else { listen_ended as *const () as usize };
-            place.copy_from_slice(&address.to_ne_bytes());
-        } else if let Some(cut) = self.readable.get_mut(callback..) {
-            // A part of an address is none.
-            cut.fill(0);
+        let callbacks = [
+            (offset_of!(c::Options, listen_error_callback_function), listen_ended as *const () as usize),
+            (offset_of!(c::Options, watermark_callback_function), crossed as *const () as usize),
+        ];
+        for (callback, function) in callbacks {
+            if let Some(place) = self.readable.get_mut(callback..callback + size_of::<usize>()) {
+                let address = if place.iter().all(|byte| *byte == 0) { 0 } else { function };
+                place.copy_from_slice(&address.to_ne_bytes());
+            } else if let Some(cut) = self.readable.get_mut(callback..) {
+                // A part of an address is none.
+                cut.fill(0);
+            }
         }
         let threads = offset_of!(c::Options, threads);
         if let Some(place) = self.readable.get_mut(threads..threads + 4)
@@ -117,7 +122,9 @@ impl Given {
             || known.skip_on_success > 2
             || known.pin_workers > 2
             || known.busy_poll_us > MAX_BUSY_POLL_US
-            || known.sqpoll_idle_ms > MAX_SQPOLL_MS;
+            || known.sqpoll_idle_ms > MAX_SQPOLL_MS
+            || known.low_watermark > known.high_watermark
+            || known.watermark_callback_function.is_some() && known.high_watermark == 0;
         let conditions = [
             (invalid, c::INVALID_ARGUMENT),
             (self.missing != 0, c::NULL_POINTER),
@@ -153,18 +160,16 @@ fn work(port: c::Handle, options: &c::Options) {
             c::socket_iocp_issue_async_send(port, handle, data.as_mut_ptr().cast(), data.len() as u32, ptr::null_mut())
         };
         let full = options.max_queued_bytes != 0 && (options.max_queued_bytes as usize) < data.len();
+        // Of the two sends the first may have been reported.
+        let over = (1..2 * data.len()).contains(&options.max_port_queued_bytes);
         // The shortest time that a peer may take is over soon.
         let timed_out = options.idle_timeout_ms != 0 && code == c::CLOSED;
-        assert_eq!(
-            code,
-            if full && !timed_out {
-                c::QUEUE_FULL
-            } else if timed_out {
-                c::CLOSED
-            } else {
-                0
-            }
-        );
+        match code {
+            c::CLOSED => assert!(timed_out),
+            c::LIMIT => assert!(over),
+            c::QUEUE_FULL => assert!(full),
+            _ => assert!(code == 0 && !full && options.max_port_queued_bytes.wrapping_sub(1) >= data.len() - 1),
+        }
         sends += u32::from(code == 0);
         peer
     });
@@ -190,3 +195,4 @@ extern "C" fn ended(_: RawFd, _: c::Handle) {
 extern "C" fn listen_ended(_: RawFd, _: c::Handle) {
     REPORTED[2].fetch_add(1, Ordering::Relaxed);
 }
+extern "C" fn crossed(_: RawFd, _: c::Handle, _: c_int) {}

@@ -3,19 +3,13 @@
 use super::link::Kind;
 use super::mailbox::Mailbox;
 use super::node::{NO_NODE, NodeRef};
+use super::queue::Queue;
 use super::slot::{Slot, SlotHead};
 use super::word::{Claimer, Control};
 use crate::handler::Handler;
 use crate::planted::planted;
 use crate::{Error, SendBuffer};
 use std::ptr::NonNull;
-
-/// What a port lets be outstanding on one socket; the greatest number is no limit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct QueueLimits {
-    pub(crate) sends: u32,
-    pub(crate) bytes: u32,
-}
 
 /// A send that was not accepted, with what was given to it.
 pub(crate) type Refused<W> = (Error, SendBuffer, W);
@@ -61,7 +55,7 @@ impl<H: Handler> Slot<H> {
         generation: u32,
         buffer: SendBuffer,
         write: H::Write,
-        limits: QueueLimits,
+        queue: &Queue,
         to: Option<&Mailbox>,
     ) -> Result<Option<NodeRef<H::Write>>, Refused<H::Write>> {
         let len = buffer.as_slice().len();
@@ -70,10 +64,10 @@ impl<H: Handler> Slot<H> {
         let claimer = if to.is_some() { Claimer::Foreign } else { Claimer::Local };
         // A local claim only looks: a socket that takes no sends says so, even where the queue is full as well.
         let counted = self.head.word.claim_async_send(generation, Claimer::Local);
-        let counted = counted.and_then(|()| self.count_send(generation, len, limits));
+        let counted = counted.and_then(|()| self.count_send(generation, len, queue));
         if let Err(error) = counted.and_then(|()| self.head.word.claim_async_send(generation, claimer)) {
             if counted.is_ok() {
-                self.uncount_send(generation, len, limits);
+                self.uncount_send(generation, len, queue);
             }
             let send = node.finish();
             return Err((error, send.buffer, send.write));
@@ -104,27 +98,47 @@ impl<H: Handler> Slot<H> {
         Ok(None)
     }
 
-    /// Counts one more outstanding send of so many bytes, as far as the port limits them.
-    fn count_send(&self, generation: u32, len: usize, limits: QueueLimits) -> Result<(), Error> {
-        if limits.sends != u32::MAX {
-            self.head.sends.add(generation, 1, limits.sends)?;
+    /// Counts one more outstanding send of so many bytes, as far as the port counts them. The port's own count comes first: a
+    /// send that it refuses never shows in its socket's, which the watermarks go by.
+    fn count_send(&self, generation: u32, len: usize, queue: &Queue) -> Result<(), Error> {
+        queue.port.add(len)?;
+        let counted = self.count_in_socket(generation, len, queue);
+        if counted.is_err() {
+            queue.port.subtract(len);
         }
-        if limits.bytes != u32::MAX
-            && let Err(error) = self.head.bytes.add(generation, len, limits.bytes)
+        counted
+    }
+
+    fn count_in_socket(&self, generation: u32, len: usize, queue: &Queue) -> Result<(), Error> {
+        if queue.counts_sends() {
+            self.head.sends.add(generation, 1, queue.max_sends)?;
+        }
+        if queue.counts_bytes
+            && let Err(error) = self.head.bytes.add(generation, len, queue.max_bytes)
         {
-            self.uncount_send(generation, 0, QueueLimits { bytes: u32::MAX, ..limits });
+            if queue.counts_sends() {
+                self.head.sends.subtract(generation, 1);
+            }
             return Err(error);
         }
         Ok(())
     }
 
     /// An async send has been reported, or was not accepted after all.
-    pub(crate) fn uncount_send(&self, generation: u32, len: usize, limits: QueueLimits) {
-        if limits.sends != u32::MAX {
+    pub(crate) fn uncount_send(&self, generation: u32, len: usize, queue: &Queue) {
+        if queue.counts_sends() {
             self.head.sends.subtract(generation, 1);
         }
-        if limits.bytes != u32::MAX && !planted!(BytesForgotten) {
+        if queue.counts_bytes && !planted!(BytesForgotten) {
             self.head.bytes.subtract(generation, len);
         }
+        if !planted!(PortBytesForgotten) {
+            queue.port.subtract(len);
+        }
+    }
+
+    /// The bytes in this socket's async sends outstanding, if the port counts them; `None` if it is another socket by now.
+    pub(crate) fn queued_bytes(&self, generation: u32) -> Option<u32> {
+        self.head.bytes.count(generation).filter(|_| self.head.word.is_live(generation))
     }
 }

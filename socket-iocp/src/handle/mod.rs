@@ -12,6 +12,7 @@ mod mailbox;
 #[cfg(all(test, loom))]
 mod models;
 mod node;
+mod queue;
 mod slot;
 mod table;
 mod tally;
@@ -20,9 +21,10 @@ mod word;
 
 pub(crate) use current::{PortNumber, is_inside};
 pub(crate) use inbox::Message;
-pub(crate) use issue::{QueueLimits, Refused};
+pub(crate) use issue::Refused;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use node::{NodeList, NodeRef};
+pub(crate) use queue::{Marks, Queue};
 pub(crate) use slot::{Slot, Slots, find_live, identity_kept, resolve};
 pub(crate) use table::{Entry, SocketTable};
 pub(crate) use token::Token;

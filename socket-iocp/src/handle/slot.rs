@@ -43,7 +43,7 @@ pub(crate) struct SlotHead {
     /// The message of the socket's recv, and of its arrival before that.
     pub(crate) recv_link: Link,
     pub(crate) control_link: Link,
-    /// Async sends outstanding, if the port limits them.
+    /// Async sends outstanding, if the port counts them.
     pub(super) sends: Tally,
     /// Their bytes, likewise.
     pub(super) bytes: Tally,

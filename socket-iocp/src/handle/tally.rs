@@ -43,6 +43,12 @@ impl Tally {
         })
     }
 
+    /// What is counted of this generation's; `None` for another's.
+    pub(super) fn count(&self, generation: u32) -> Option<u32> {
+        let tally = self.0.load(Ordering::Relaxed);
+        ((tally >> 32) as u32 == generation).then_some(tally as u32)
+    }
+
     /// Takes back what [`add`](Tally::add) was given.
     pub(super) fn subtract(&self, generation: u32, amount: usize) {
         let less = |tally: u64| {
@@ -67,6 +73,7 @@ mod tests {
         assert_eq!(tally.add(3, 2, 3), Err(ErrorCode::QueueFull.into()));
         assert_eq!(tally.add(3, usize::MAX, 3), Err(ErrorCode::QueueFull.into()));
         assert_eq!(tally.add(3, 1, 3), Ok(()));
+        assert_eq!((tally.count(3), tally.count(2)), (Some(3), None));
         tally.subtract(3, 2);
         assert_eq!(tally.add(3, 2, 3), Ok(()));
     }

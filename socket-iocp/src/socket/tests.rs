@@ -1,5 +1,7 @@
 //! The rules of the contract, on the state machine alone.
 
+mod watermarks;
+
 use super::*;
 use crate::buffer::BufferPool;
 use crate::sys::errno;
@@ -45,6 +47,7 @@ fn events(machine: &mut Under) -> Vec<String> {
                 let send = node.finish();
                 format!("sent {} {} {:?}", send.write, send.sent, send.result.map_err(|error| error.code()))
             }
+            Event::Watermark(mark) => format!("{mark:?}").to_lowercase(),
             Event::Farewell => {
                 let (reason, close) = machine.ending();
                 all.push(format!("farewell {:?} {close:?}", reason.map_err(|error| error.code())));

@@ -6,7 +6,7 @@ use crate::handler::{Context, Handler, Names, Sent};
 use crate::planted::planted;
 use crate::socket::{Close, Event};
 use crate::sys::process;
-use crate::{Error, ErrorCode, ReadBuffer};
+use crate::{Error, ErrorCode, ReadBuffer, Watermark};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -65,6 +65,8 @@ impl<H: Handler> Worker<H> {
     /// Runs the callbacks that are due for a socket. False if the last of them was its farewell.
     fn deliver_socket(&self, slot: &'static Slot<H>) -> bool {
         let local = self.local(slot);
+        // Other threads may have sent since a mark was crossed.
+        self.weigh(slot);
         // Only what is due now: callbacks may issue operations that are done at once (sends of no bytes) without end.
         let due = local.machine.borrow().events_due();
         for _ in 0..due {
@@ -75,6 +77,7 @@ impl<H: Handler> Worker<H> {
                 Event::Accept => self.report_accept(slot),
                 Event::Recv(buffer) => self.report_recv(slot, local, buffer),
                 Event::Sent(node) => self.report_sent(slot, local, node),
+                Event::Watermark(mark) => self.report_watermark(slot, local, mark),
                 Event::Farewell => {
                     // A message that is still on its way makes the socket ready again when it has arrived.
                     if slot.head.word.begin_farewell() {
@@ -108,8 +111,7 @@ impl<H: Handler> Worker<H> {
         if sync {
             slot.head.word.sync_send_reported();
         } else {
-            let limits = self.shared().options.queue_limits();
-            slot.uncount_send(slot.head.word.generation(), send.buffer.as_slice().len(), limits);
+            slot.uncount_send(slot.head.word.generation(), send.buffer.as_slice().len(), &self.shared().queue);
         }
         self.counters().sends.add(u64::from(send.result.is_ok()));
         self.counters().sent_bytes.add(send.sent as u64);
@@ -123,6 +125,15 @@ impl<H: Handler> Worker<H> {
             Companion::Listener { .. } | Companion::Nobody => guarded(|| drop(sent)),
         };
         if reported.is_err() {
+            self.panicked(slot);
+        }
+        self.weigh(slot);
+    }
+
+    fn report_watermark(&self, slot: &'static Slot<H>, local: &Local<H>, mark: Watermark) {
+        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
+        let context = self.context(slot, Names::Kept(&local.info));
+        if guarded(|| self.shared().handler().watermark(&context, state, mark)).is_err() {
             self.panicked(slot);
         }
     }

@@ -36,10 +36,10 @@ impl<H: Handler> Worker<H> {
         write: H::Write,
     ) -> Result<(), Refused<H::Write>> {
         self.let_others_first();
-        let limits = self.shared().options.queue_limits();
-        if let Some(node) = slot.issue_async_send(generation, buffer, write, limits, None)? {
+        if let Some(node) = slot.issue_async_send(generation, buffer, write, &self.shared().queue, None)? {
             self.local(slot).machine.borrow_mut().issue_send(node);
         }
+        self.weigh(slot);
         self.mark_dirty(slot.index());
         Ok(())
     }

@@ -295,6 +295,7 @@ impl<H: Handler> Worker<H> {
                     let slot = self.slots().at(node.index());
                     slot.head.word.arrived();
                     self.local(slot).machine.borrow_mut().issue_send(node);
+                    self.weigh(slot);
                     self.mark_dirty(slot.index());
                 }
                 Message::Recv(index) => {

@@ -139,6 +139,15 @@ impl<H: Handler> Worker<H> {
         }
     }
 
+    /// The bytes queued on a socket may have crossed a mark, if its port has any.
+    pub(super) fn weigh(&self, slot: &'static Slot<H>) {
+        if let Some(marks) = self.shared().queue.marks
+            && let Some(queued) = slot.queued_bytes(slot.head.word.generation())
+        {
+            self.local(slot).machine.borrow_mut().weigh(queued, marks);
+        }
+    }
+
     /// Has a send without a copy end although its peer acknowledges nothing, by a reset, unless the number is somebody else's
     /// by now.
     pub(super) fn abandon_send(&self, slot: &'static Slot<H>) {

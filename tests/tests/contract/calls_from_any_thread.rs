@@ -195,6 +195,7 @@ fn check(log: &[Event], accepted: &[Accepted]) {
             }
             Event::Farewell { handle, .. } => assert!(farewells.insert(*handle), "two farewells of {handle:?}"),
             Event::Accepted { .. } | Event::ListenerFarewell { .. } => panic!("nobody listens: {event:?}"),
+            Event::Watermark { .. } => panic!("the port has no marks: {event:?}"),
         }
     }
     let issued: HashSet<u64> = accepted.iter().flat_map(|one| one.writes.iter().copied()).collect();

@@ -34,6 +34,7 @@ mod idle_timeout;
 mod linger;
 mod listener_comes_back;
 mod listener_farewell;
+mod max_port_queued_bytes;
 mod max_sockets;
 mod no_callback_inside_a_call;
 mod no_lock_in_a_callback;
@@ -59,6 +60,7 @@ mod stack_does_not_grow;
 #[cfg(unix)]
 mod unix_sockets;
 mod user_linger;
+mod watermarks;
 #[cfg(windows)]
 mod windows;
 mod workers_serve_unasked;

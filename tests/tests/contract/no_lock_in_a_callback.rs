@@ -40,6 +40,7 @@ fn make_every_call(port: &PortHandle<Probe>, material: &Mutex<Material>) {
     port.recv(closed).expect("a live socket");
     port.send(closed, b"x", 0).expect("a live socket");
     port.sync_send(closed, b"y", 0).expect("a live socket");
+    port.queued_bytes(closed).expect("a live socket");
     port.shutdown_send(closed).expect("a live socket");
     port.close(closed).expect("a live socket");
     port.abort(closed).expect("an abort overrides a close");
@@ -63,6 +64,7 @@ fn kind(event: &Event) -> Option<&'static str> {
         Event::Farewell { .. } => Some("error"),
         Event::ListenerFarewell { listener: 99, .. } => None,
         Event::ListenerFarewell { .. } => Some("listen_error"),
+        Event::Watermark { .. } => Some("watermark"),
     }
 }
 
@@ -85,7 +87,8 @@ fn serve(lab: &Lab, calls: impl Fn(&PortHandle<Probe>) + Send + Sync + 'static) 
         sender.send(kind).expect("the test waits");
         Some(0)
     });
-    let port = Port::new(probe, lab.options()).expect("a port");
+    // A mark that the calls' own sends do not reach.
+    let port = Port::new(probe, lab.options().high_watermark(1)).expect("a port");
     *kept.lock().expect("no panic under this lock") = Some(PortHandle::clone(&port));
     let told = |kind: &str| assert_eq!(done.recv_timeout(socket_iocp_testkit::BOUND), Ok(kind));
     let (listener, address) = lab.listen();
@@ -95,8 +98,10 @@ fn serve(lab: &Lab, calls: impl Fn(&PortHandle<Probe>) + Send + Sync + 'static) 
     let socket = port.handler().wait_for_accept(0);
     client.write_all(b"x").expect("a live connection");
     told("recv");
-    port.send(socket, b"x", 1).expect("a live socket");
+    port.send(socket, b"xx", 1).expect("a live socket");
+    told("watermark");
     told("send");
+    told("watermark");
     port.abort(socket).expect("a live socket");
     told("error");
     port.remove_listener(listener).expect("a live listener");

@@ -13,6 +13,7 @@ on_every_backend!(
     threads_out_of_range,
     a_linger_out_of_range,
     limits_of_zero,
+    watermarks_that_cannot_be,
     a_busy_poll_out_of_range,
     an_sqpoll_out_of_range,
     the_largest_values_serve,
@@ -46,9 +47,17 @@ fn limits_of_zero(lab: &Lab) {
     assert_eq!(refused(lab.options().max_sockets(0)), ErrorCode::InvalidArgument);
     assert_eq!(refused(lab.options().max_queued_sends(0)), ErrorCode::InvalidArgument);
     assert_eq!(refused(lab.options().max_queued_bytes(0)), ErrorCode::InvalidArgument);
+    assert_eq!(refused(lab.options().max_port_queued_bytes(0)), ErrorCode::InvalidArgument);
     for idle in [Duration::ZERO, Duration::from_micros(999), MAX_IDLE_TIMEOUT + Duration::from_nanos(1)] {
         assert_eq!(refused(lab.options().idle_timeout(idle)), ErrorCode::InvalidArgument);
     }
+}
+
+fn watermarks_that_cannot_be(lab: &Lab) {
+    assert_eq!(refused(lab.options().high_watermark(0)), ErrorCode::InvalidArgument);
+    assert_eq!(refused(lab.options().low_watermark(1)), ErrorCode::InvalidArgument, "a low one alone");
+    assert_eq!(refused(lab.options().high_watermark(7).low_watermark(8)), ErrorCode::InvalidArgument);
+    Port::new(Probe::silent(), lab.options().high_watermark(7).low_watermark(7)).expect("both the same");
 }
 
 fn a_busy_poll_out_of_range(lab: &Lab) {
