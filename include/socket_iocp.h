@@ -329,6 +329,22 @@ int socket_iocp_issue_async_send( void *socket_iocp_state, void *socket_iocp_soc
 
 
 /* -------------------------------------------------------------------------------------------------------------------
+ * Other async sends
+ *
+ * All are async sends as socket_iocp_issue_async_send() issues them: in their turn among the others, limited and refused as they
+ * are, reported by one send callback each.
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Issues an async send of a copy of number_bytes_to_write bytes at data, which are the caller's again when this returns: for an
+ * answer that is small and made on the spot, on the stack. The copy lies in the send's one block of memory.
+ *
+ * With number_bytes_to_write 0 data may be NULL. Errors: as socket_iocp_issue_async_send().
+ */
+int socket_iocp_issue_copied_send( void *socket_iocp_state, void *socket_iocp_socket_state, const void *data, DWORD number_bytes_to_write, void *per_write_user_state );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
  * Sockets
  * ---------------------------------------------------------------------------------------------------------------- */
 

@@ -41,7 +41,7 @@ fn socket_handle(state: *mut c_void) -> Result<SocketHandle, Error> {
 }
 
 /// A call on a socket: finds the port, then reads the socket's handle.
-fn on_socket(
+pub(crate) fn on_socket(
     port: *mut c_void,
     socket: *mut c_void,
     call: impl FnOnce(&PortHandle<CHandler>, SocketHandle) -> Result<(), Error>,
@@ -183,7 +183,7 @@ unsafe fn send_buffer(data: *mut c_void, length: Dword) -> Result<SendBuffer, Er
     Ok(unsafe { SendBuffer::from_raw(data.cast_const().cast(), length as usize) })
 }
 
-fn refusal(rejected: Rejected<UserPointer>) -> Error {
+pub(crate) fn refusal<B>(rejected: Rejected<UserPointer, B>) -> Error {
     rejected.error
 }
 

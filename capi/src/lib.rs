@@ -14,6 +14,7 @@ mod handler;
 mod platform;
 mod ports;
 mod queries;
+mod sends;
 mod strings;
 mod table;
 mod taken;

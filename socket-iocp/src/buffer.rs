@@ -1,8 +1,14 @@
-//! Read buffers, their pool, and type-erased send buffers.
+//! Read buffers and their pool; send buffers are in `send.rs`.
 //!
 //! A read buffer is one heap block: a header, then `capacity` bytes. It has one owner at a time: a pool's list of free
 //! buffers, the kernel (as a raw pointer in a backend's ring), or one [`ReadBuffer`] value. A `ReadBuffer` may be
 //! dropped on any thread and may outlive its port: each block holds a reference to what its pool shares.
+
+mod carrier;
+mod copied;
+mod send;
+
+pub use send::SendBuffer;
 
 use std::alloc::{self, Layout};
 use std::ops::{Deref, DerefMut};
@@ -302,105 +308,6 @@ impl Block {
     #[cfg(target_os = "linux")]
     pub(crate) fn release(self) {
         give_back(self.0);
-    }
-}
-
-/// The bytes of a send, owned by the library until its completion.
-pub struct SendBuffer(Repr);
-
-enum Repr {
-    Vec(Vec<u8>),
-    Boxed(Box<[u8]>),
-    Shared(Arc<[u8]>),
-    SharedVec(Arc<Vec<u8>>),
-    Static(&'static [u8]),
-    Read(ReadBuffer),
-    Raw(*const u8, usize),
-}
-
-// SAFETY: every variant but `Raw` is Send and Sync; `Raw` promises as much (see `from_raw`).
-unsafe impl Send for SendBuffer {}
-// SAFETY: as above; through `&SendBuffer` the bytes can only be read.
-unsafe impl Sync for SendBuffer {}
-
-impl SendBuffer {
-    /// The caller's memory, as the C interface takes it.
-    ///
-    /// # Safety
-    /// The `len` bytes at `data` stay valid and unchanged, for any thread to read, until this value is dropped.
-    pub const unsafe fn from_raw(data: *const u8, len: usize) -> SendBuffer {
-        SendBuffer(Repr::Raw(data, len))
-    }
-
-    /// The bytes. They do not move while the value does: no variant keeps them inline.
-    pub fn as_slice(&self) -> &[u8] {
-        match &self.0 {
-            Repr::Vec(bytes) => bytes,
-            Repr::Boxed(bytes) => bytes,
-            Repr::Shared(bytes) => bytes,
-            Repr::SharedVec(bytes) => bytes,
-            Repr::Static(bytes) => bytes,
-            Repr::Read(bytes) => bytes,
-            Repr::Raw(_, 0) => &[],
-            // SAFETY: `from_raw`'s caller promised it.
-            Repr::Raw(data, len) => unsafe { slice::from_raw_parts(*data, *len) },
-        }
-    }
-
-    /// The vector given to the send, if it was one.
-    pub fn into_vec(self) -> Result<Vec<u8>, SendBuffer> {
-        match self.0 {
-            Repr::Vec(bytes) => Ok(bytes),
-            _ => Err(self),
-        }
-    }
-
-    /// The read buffer given to the send, if it was one.
-    pub fn into_read_buffer(self) -> Result<ReadBuffer, SendBuffer> {
-        match self.0 {
-            Repr::Read(buffer) => Ok(buffer),
-            _ => Err(self),
-        }
-    }
-}
-
-impl AsRef<[u8]> for SendBuffer {
-    fn as_ref(&self) -> &[u8] {
-        self.as_slice()
-    }
-}
-
-impl fmt::Debug for SendBuffer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SendBuffer({} bytes)", self.as_slice().len())
-    }
-}
-
-macro_rules! from_bytes {
-    ($($given:ty => $variant:ident, $convert:expr;)+) => {
-        $(impl From<$given> for SendBuffer {
-            fn from(given: $given) -> SendBuffer {
-                let convert: fn($given) -> _ = $convert;
-                SendBuffer(Repr::$variant(convert(given)))
-            }
-        })+
-    };
-}
-
-from_bytes! {
-    Vec<u8> => Vec, |bytes| bytes;
-    String => Vec, String::into_bytes;
-    Box<[u8]> => Boxed, |bytes| bytes;
-    Arc<[u8]> => Shared, |bytes| bytes;
-    Arc<Vec<u8>> => SharedVec, |bytes| bytes;
-    &'static [u8] => Static, |bytes| bytes;
-    &'static str => Static, str::as_bytes;
-    ReadBuffer => Read, |buffer| buffer;
-}
-
-impl<const N: usize> From<&'static [u8; N]> for SendBuffer {
-    fn from(bytes: &'static [u8; N]) -> SendBuffer {
-        SendBuffer(Repr::Static(bytes))
     }
 }
 

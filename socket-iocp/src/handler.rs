@@ -161,6 +161,11 @@ impl<H: Handler> Context<'_, H> {
         self.port.send(self.handle, buffer, write)
     }
 
+    /// Issues an async send of a copy of these bytes on this socket: [`PortHandle::send_copy`].
+    pub fn send_copy(&self, bytes: &[u8], write: H::Write) -> Result<(), crate::Rejected<H::Write, ()>> {
+        self.port.send_copy(self.handle, bytes, write)
+    }
+
     /// Issues a sync send on this socket: [`PortHandle::sync_send`].
     pub fn sync_send(&self, buffer: impl Into<SendBuffer>, write: H::Write) -> Result<(), crate::Rejected<H::Write>> {
         self.port.sync_send(self.handle, buffer, write)

@@ -86,6 +86,8 @@ mod bugs {
         LowForgotten,
         /// A send that was reported still counts against the port's limit of bytes.
         PortBytesForgotten,
+        /// The last byte of a copy is another one.
+        CopyIsWrong,
 
         of several:
         /// A push does not publish what it pushes.

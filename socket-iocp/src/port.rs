@@ -1,7 +1,7 @@
 //! The port: what a program holds and calls.
 
 use crate::address::Addresses;
-use crate::handle::{Claimer, Control, Entry, Refused, Slot, SocketHandle, SocketTable, resolve};
+use crate::handle::{Claimer, Control, Entry, NodeRef, Refused, Slot, SocketHandle, SocketTable, resolve};
 use crate::handler::Handler;
 use crate::listener::{Listener, ListenerCore, ListenerEnd};
 use crate::shared::Shared;
@@ -17,11 +17,11 @@ use std::time::Duration;
 
 /// A send that was not accepted: nothing was queued, everything comes back.
 #[derive(Debug)]
-pub struct Rejected<W> {
+pub struct Rejected<W, B = SendBuffer> {
     /// Why.
     pub error: Error,
-    /// The buffer given.
-    pub buffer: SendBuffer,
+    /// The buffer given; `()` where the bytes stay with the caller.
+    pub buffer: B,
     /// The state given.
     pub write: W,
 }
@@ -376,6 +376,18 @@ impl<H: Handler> PortHandle<H> {
                 slot.issue_async_send(generation, buffer, write, &shared.queue, Some(mailbox)).map(drop)
             }
         })
+    }
+
+    /// Issues an async send of a copy of these bytes: for what is small and made on the spot. The copy lies in the send's own
+    /// block, so that one heap allocation is all. (A [`Handler::Write`] aligned to more than 8 bytes has a block of its own.)
+    /// Otherwise as [`send`](PortHandle::send), with the same errors. [`Sent::buffer`](crate::Sent::buffer) is the copy: sent
+    /// again, on any socket of a port with this handler, it needs no allocation at all.
+    pub fn send_copy(&self, socket: SocketHandle, bytes: &[u8], write: H::Write) -> Result<(), Rejected<H::Write, ()>> {
+        let Some(copy) = SendBuffer::copied(bytes, NodeRef::<H::Write>::LAYOUT) else {
+            return Err(Rejected { error: ErrorCode::NoMemory.into(), buffer: (), write });
+        };
+        let sent = self.send(socket, copy, write);
+        sent.map_err(|rejected| Rejected { error: rejected.error, buffer: (), write: rejected.write })
     }
 
     /// Issues a sync send: no heap allocation, one outstanding at a time.

@@ -1,5 +1,5 @@
 //! In the steady state a recv, a sync send and an accept allocate nothing and an async send at most one block, from
-//! callbacks and from other threads alike.
+//! callbacks and from other threads alike; in that block is the copy of what is sent by a copy.
 
 use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, Sent, SocketHandle};
 use socket_iocp_testkit::{Client, Gate, Lab, forever, on_every_backend};
@@ -14,6 +14,9 @@ on_every_backend!(
     one_for_an_async_send_in_callbacks,
     none_for_recv_and_sync_send_from_another_thread,
     one_for_an_async_send_from_another_thread,
+    one_for_an_answer_by_a_copy_in_callbacks,
+    one_for_a_copy_from_another_thread,
+    none_for_a_copy_that_is_sent_again,
     none_for_an_accept,
 );
 
@@ -73,6 +76,10 @@ enum Play {
     SyncEcho,
     /// Send what was received back by an async send, and recv.
     AsyncEcho,
+    /// Send a copy of what was received back, and recv.
+    CopiedEcho,
+    /// Send what comes back from a send again.
+    SendAgain,
 }
 
 struct Player {
@@ -98,11 +105,15 @@ impl Handler for Player {
         COUNTED_BY.set(Some(self.counter));
         let bytes = received.expect("no recv is cancelled by itself");
         match self.play {
-            Play::Nothing => self.recvs.pass(),
+            Play::Nothing | Play::SendAgain => self.recvs.pass(),
             _ if bytes.is_empty() => context.close().expect("a live socket"),
             Play::SyncEcho => context.sync_send(bytes, ()).expect("no other sync send"),
             Play::AsyncEcho => {
                 context.send(bytes, ()).expect("a live socket");
+                context.recv().expect("a live socket");
+            }
+            Play::CopiedEcho => {
+                context.send_copy(&bytes, ()).expect("a live socket");
                 context.recv().expect("a live socket");
             }
         }
@@ -110,8 +121,11 @@ impl Handler for Player {
 
     fn send(&self, context: &Context<'_, Self>, _: &mut (), sent: Sent<()>) {
         COUNTED_BY.set(Some(self.counter));
-        if self.play == Play::SyncEcho && sent.result.is_ok() {
-            context.recv().expect("a live socket");
+        match self.play {
+            Play::SyncEcho if sent.result.is_ok() => context.recv().expect("a live socket"),
+            // It is refused when the test has ended.
+            Play::SendAgain => drop(context.send(sent.buffer, ())),
+            _ => {}
         }
         self.sends.pass();
     }
@@ -207,6 +221,39 @@ fn one_for_an_async_send_from_another_thread(lab: &Lab) {
     });
     COUNTED_BY.set(None);
     assert!((1..=ROUNDS).contains(&allocations), "{allocations} for {ROUNDS} sends");
+}
+
+fn one_for_an_answer_by_a_copy_in_callbacks(lab: &Lab) {
+    let scene = Scene::new(lab, Play::CopiedEcho);
+    let (socket, mut client) = scene.add(lab);
+    scene.port.recv(socket).expect("a first recv");
+    let allocations = scene.count(|_| echo(&mut client));
+    // As above: the bytes are in the send's own block.
+    assert!((1..=ROUNDS + 1).contains(&allocations), "{allocations} in {ROUNDS} rounds");
+}
+
+fn one_for_a_copy_from_another_thread(lab: &Lab) {
+    let scene = Scene::new(lab, Play::Nothing);
+    let (socket, mut client) = scene.add(lab);
+    COUNTED_BY.set(Some(scene.counter));
+    let allocations = scene.count(|round| {
+        scene.port.send_copy(socket, &[7; 64], ()).expect("a live socket");
+        scene.sends.wait_for("a send", round);
+        assert_eq!(client.read(&mut [0; 64]).expect("the bytes"), 64);
+    });
+    COUNTED_BY.set(None);
+    assert_eq!(allocations, ROUNDS);
+}
+
+fn none_for_a_copy_that_is_sent_again(lab: &Lab) {
+    let scene = Scene::new(lab, Play::SendAgain);
+    let (socket, mut client) = scene.add(lab);
+    scene.port.send_copy(socket, b"z", ()).expect("a live socket");
+    let allocations = scene.count(|round| {
+        scene.sends.wait_for("a send", round);
+        assert!(client.read(&mut [0; 64]).expect("some") > 0);
+    });
+    assert_eq!(allocations, 0);
 }
 
 fn none_for_an_accept(lab: &Lab) {

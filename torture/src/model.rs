@@ -6,6 +6,13 @@ use socket_iocp::{Error, ErrorCode, SocketHandle, Watermark};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// The pattern of an async send of so many bytes, in whichever of its ways.
+macro_rules! async_send {
+    ($len:pat) => {
+        Call::Send($len) | Call::SendWithoutMemory($len) | Call::SendCopy($len)
+    };
+}
+
 /// A rule of the contract that was broken.
 pub(crate) type Broken = String;
 
@@ -191,14 +198,11 @@ impl Socket {
         match call {
             Call::Recv if self.recv_outstanding => Err(ErrorCode::Busy),
             Call::Recv if self.eof => Err(ErrorCode::Eof),
-            Call::Send(_) | Call::SendWithoutMemory(_) | Call::SyncSend(_) | Call::Shutdown if self.shutdown => {
-                Err(ErrorCode::Shutdown)
-            }
+            Call::SyncSend(_) | Call::Shutdown if self.shutdown => Err(ErrorCode::Shutdown),
             Call::SyncSend(_) if self.sends.iter().any(|send| send.sync) => Err(ErrorCode::Busy),
-            Call::Send(len) | Call::SendWithoutMemory(len) if usize::from(len) > limits.port_bytes => {
-                Err(ErrorCode::Limit)
-            }
-            Call::Send(len) | Call::SendWithoutMemory(len) if is_full(len) => Err(ErrorCode::QueueFull),
+            async_send!(_) if self.shutdown => Err(ErrorCode::Shutdown),
+            async_send!(len) if usize::from(len) > limits.port_bytes => Err(ErrorCode::Limit),
+            async_send!(len) if is_full(len) => Err(ErrorCode::QueueFull),
             _ => Ok(()),
         }
     }
@@ -242,7 +246,7 @@ impl Socket {
                 self.recv_since = now;
                 self.idled = false;
             }
-            Call::Send(len) | Call::SendWithoutMemory(len) => self.queue(len, false, now),
+            async_send!(len) => self.queue(len, false, now),
             Call::SyncSend(len) => self.queue(len, true, now),
             Call::Shutdown => self.shutdown = true,
             Call::Close => self.ending = Some(Ending::Close),

@@ -72,6 +72,8 @@ pub enum Call {
     Abort,
     /// A removal.
     Remove,
+    /// An async send of a copy of so many bytes.
+    SendCopy(u16),
 }
 
 /// Where a fault goes.
@@ -190,13 +192,22 @@ fn op(random: &mut Rng, faulty: bool) -> Op {
 pub(crate) fn call(random: &mut Rng) -> Call {
     match random.u8(..100) {
         0..=34 => Call::Recv,
-        35..=64 => Call::Send(length(random)),
+        35..=64 => send(random),
         65..=66 => Call::SendWithoutMemory(length(random)),
         67..=84 => Call::SyncSend(length(random)),
         85..=88 => Call::Shutdown,
         89..=93 => Call::Close,
         94..=96 => Call::Abort,
         _ => Call::Remove,
+    }
+}
+
+/// An async send, in one of its ways.
+fn send(random: &mut Rng) -> Call {
+    let len = length(random);
+    match random.u8(..8) {
+        0 => Call::SendCopy(len),
+        _ => Call::Send(len),
     }
 }
 

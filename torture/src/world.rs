@@ -245,6 +245,12 @@ impl State {
                 (rejected.error, whole)
             })
         };
+        let send_copy = |len: u16| {
+            let given = socket.give(len.into());
+            let token = WriteToken::new(given.write, len.into(), &held);
+            let answer = port.send_copy(handle, &given.bytes, token);
+            answer.map_err(|rejected| (rejected.error, rejected.write.len == usize::from(len)))
+        };
         let whole = |answer: Result<(), Error>| answer.map_err(|error| (error, true));
         let answer = match call {
             Call::Recv => whole(port.recv(handle)),
@@ -255,6 +261,7 @@ impl State {
             Call::Close => whole(port.close(handle)),
             Call::Abort => whole(port.abort(handle)),
             Call::Remove => whole(port.remove(handle)),
+            Call::SendCopy(len) => send_copy(len),
         };
         let limits = Limits::of(&self.setup, queued, self.unsettled);
         let checked = match answer {

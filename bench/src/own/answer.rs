@@ -1,5 +1,5 @@
-//! An async send for each request. The next recv is issued when all answers to the last have been sent, so that a client that
-//! does not read its answers is not read from.
+//! An async send for each request, of a copy, so that an answer costs one block of memory. The next recv is issued when all
+//! answers to the last have been sent, so that a client that does not read its answers is not read from.
 
 use super::end_if_refused;
 use crate::messages::Messages;
@@ -31,7 +31,7 @@ impl Handler for Answer {
         };
         client.requests.take(&buffer, |request| {
             client.outstanding += 1;
-            end_if_refused(context, context.send(request.to_vec(), ()));
+            end_if_refused(context, context.send_copy(request, ()));
         });
         if client.outstanding == 0 {
             end_if_refused(context, context.recv());

@@ -141,8 +141,10 @@ impl<W> Iterator for Messages<W> {
             Kind::Recv => Message::Recv(index),
             Kind::Control => Message::Control(index),
             Kind::Accepted => Message::Accepted(index),
-            // SAFETY: `push` was given a node with this `W`, and each link is met once.
-            Kind::AsyncSend | Kind::SyncSend => Message::Send(unsafe { NodeRef::from_link(link) }),
+            Kind::AsyncSend | Kind::CarriedSend | Kind::SyncSend => {
+                // SAFETY: `push` was given a node with this `W`, and each link is met once.
+                Message::Send(unsafe { NodeRef::from_link(link) })
+            }
         })
     }
 }

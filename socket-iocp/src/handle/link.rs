@@ -7,14 +7,18 @@ use std::ptr;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Kind {
+    /// In a block of its own.
     AsyncSend,
+    /// An async send as well, in the room that its buffer has for it.
+    CarriedSend,
     SyncSend,
     Recv,
     Control,
     Accepted,
 }
 
-const KINDS: [Kind; 5] = [Kind::AsyncSend, Kind::SyncSend, Kind::Recv, Kind::Control, Kind::Accepted];
+const KINDS: [Kind; 6] =
+    [Kind::AsyncSend, Kind::CarriedSend, Kind::SyncSend, Kind::Recv, Kind::Control, Kind::Accepted];
 
 /// A message to a worker about one slot. It has one owner at a time; the atomics are for moving it between threads
 /// without `unsafe`, and cost nothing when relaxed.

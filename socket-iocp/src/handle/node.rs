@@ -19,7 +19,8 @@ pub(crate) struct Send<W> {
     pub(crate) result: Result<(), Error>,
 }
 
-/// A send on its way: the async send's one heap block, or the node embedded in a slot for its sync send.
+/// A send on its way: the async send's one heap block, the room in that of its buffer, or the node embedded in a slot for its
+/// sync send.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct SendNode<W> {
@@ -47,14 +48,22 @@ pub(crate) struct NodeRef<W> {
 unsafe impl<W: std::marker::Send> std::marker::Send for NodeRef<W> {}
 
 impl<W> NodeRef<W> {
-    /// A new block for an async send of slot `index`; everything comes back if memory is refused.
+    /// What a node needs of the heap.
+    pub(crate) const LAYOUT: Layout = Layout::new::<SendNode<W>>();
+
+    /// A node for an async send of slot `index`: in the buffer's own room, else in a new block; everything comes back if memory
+    /// is refused.
     pub(crate) fn allocate(index: u32, buffer: SendBuffer, write: W) -> Result<NodeRef<W>, (SendBuffer, W)> {
-        // SAFETY: a node is never of size zero.
-        let block = unsafe { alloc::alloc(Layout::new::<SendNode<W>>()) }.cast::<SendNode<W>>();
-        let Some(node) = NonNull::new(block) else { return Err((buffer, write)) };
+        let (place, kind) = match buffer.room_for(Self::LAYOUT) {
+            Some(room) => (Some(room), Kind::CarriedSend),
+            // SAFETY: a node is never of size zero.
+            None => (NonNull::new(unsafe { alloc::alloc(Self::LAYOUT) }), Kind::AsyncSend),
+        };
+        let Some(node) = place.map(NonNull::cast::<SendNode<W>>) else { return Err((buffer, write)) };
         let content = Some(Send { buffer, write, sent: 0, result: Ok(()) });
-        // SAFETY: the block is new and of the right layout.
-        unsafe { node.write(SendNode { link: Link::new(Kind::AsyncSend, index), content: UnsafeCell::new(content) }) };
+        // SAFETY: the place is of the right layout and nobody else's: a new block, or the room of the buffer, which lasts as
+        // long as the buffer does wherever it is moved, and is used by this node alone, whose content the buffer is.
+        unsafe { node.write(SendNode { link: Link::new(kind, index), content: UnsafeCell::new(content) }) };
         Ok(NodeRef { node, owns: PhantomData })
     }
 
@@ -100,7 +109,7 @@ impl<W> NodeRef<W> {
         unsafe { (*self.node.as_ref().content.get()).as_ref().unwrap_unchecked() }
     }
 
-    /// Takes the content out; the block of an async send is freed, the embedded node is empty again.
+    /// Takes the content out; the block of an async send is freed but where it is the buffer's, the embedded node is empty again.
     pub(crate) fn finish(self) -> Send<W> {
         // SAFETY: as in `content`; `self` is not used again but for freeing the block.
         let content = unsafe { (*self.node.as_ref().content.get()).take().unwrap_unchecked() };
@@ -111,13 +120,14 @@ impl<W> NodeRef<W> {
 
 impl<W> Drop for NodeRef<W> {
     fn drop(&mut self) {
-        let sync = self.is_sync();
+        let has_block = self.link().kind() == Kind::AsyncSend;
         // SAFETY: this value owns the content.
         let content = unsafe { (*self.node.as_ref().content.get()).take() };
-        if !sync {
-            // SAFETY: an async send's node came from `allocate`; its content is gone, its other fields need no drop.
-            unsafe { alloc::dealloc(self.node.as_ptr().cast(), Layout::new::<SendNode<W>>()) };
+        if has_block {
+            // SAFETY: such a node came from `allocate`; its content is gone, its other fields need no drop.
+            unsafe { alloc::dealloc(self.node.as_ptr().cast(), Self::LAYOUT) };
         }
+        // With it goes the memory of a node that lies in its buffer's room.
         drop(content);
     }
 }

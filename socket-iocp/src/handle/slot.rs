@@ -415,4 +415,11 @@ mod tests {
     fn a_slot_is_small() {
         assert_eq!(size_of::<Slot<Pointers>>(), if cfg!(windows) { 384 } else { 296 });
     }
+
+    // What an async send costs besides its bytes.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_node_is_small() {
+        assert_eq!((size_of::<SendNode<usize>>(), size_of::<crate::SendBuffer>()), (64, 24));
+    }
 }
