@@ -343,6 +343,28 @@ int socket_iocp_issue_async_send( void *socket_iocp_state, void *socket_iocp_soc
  */
 int socket_iocp_issue_copied_send( void *socket_iocp_state, void *socket_iocp_socket_state, const void *data, DWORD number_bytes_to_write, void *per_write_user_state );
 
+/* The most buffers of one vectored send. */
+#define SOCKET_IOCP_MAX_BUFFERS 64
+
+/* Bytes of a vectored send. */
+struct socket_iocp_buffer {
+    const void *data; /* may be NULL if length is 0 */
+    size_t length;
+};
+
+/*
+ * Issues an async send of several buffers as one, a header and a body say: their bytes leave one after the other with nothing in
+ * between, and are one completion. buffers is an array of number_buffers descriptions, at most SOCKET_IOCP_MAX_BUFFERS, which is
+ * the caller's again when this returns; the bytes that they describe stay valid and unchanged until the send callback is entered.
+ * One block of memory is allocated, of 24 bytes a buffer more than for one.
+ *
+ * With number_buffers 0 nothing is sent, and buffers may be NULL. Errors: as socket_iocp_issue_async_send();
+ * SOCKET_IOCP_E_INVALID_ARGUMENT (too many buffers, or more bytes than a ptrdiff_t counts).
+ *
+ * See sendmsg(2), WSASend.
+ */
+int socket_iocp_issue_vectored_send( void *socket_iocp_state, void *socket_iocp_socket_state, const struct socket_iocp_buffer *buffers, DWORD number_buffers, void *per_write_user_state );
+
 
 /* -------------------------------------------------------------------------------------------------------------------
  * Sockets

@@ -115,11 +115,20 @@ pub(crate) struct Counters {
     pub(crate) wakeups: u64,
 }
 
+/// `struct socket_iocp_buffer`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Buffer {
+    pub(crate) data: *const c_void,
+    pub(crate) length: usize,
+}
+
 // The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
     assert!(size_of::<Options>() == 104);
     assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
     assert!(size_of::<Counters>() == 136);
+    assert!(size_of::<Buffer>() == 16);
     assert!(size_of::<c_int>() == size_of::<i32>());
 };

@@ -75,6 +75,12 @@ fn switches_are_the_same() {
 }
 
 #[test]
+fn the_limit_of_a_vectored_send_is_the_same() {
+    let limit = engine::SendBuffer::MAX_PARTS as i64;
+    assert_eq!(constants("SOCKET_IOCP_MAX_BUFFERS"), BTreeMap::from([("SOCKET_IOCP_MAX_BUFFERS".to_owned(), limit)]));
+}
+
+#[test]
 fn versions_are_the_same() {
     let parts = constants("SOCKET_IOCP_VERSION_");
     let part = |name: &str| parts[&format!("SOCKET_IOCP_VERSION_{name}")];

@@ -1,10 +1,11 @@
 //! The async sends beside that of the seven calls. What each promises is said in `include/socket_iocp.h`.
 
-use crate::abi::Dword;
+use crate::abi::{Buffer, Dword};
 use crate::boundary::required;
 use crate::calls::{on_socket, refusal};
 use crate::handler::UserPointer;
-use engine::Error;
+use engine::{Error, ErrorCode, SendBuffer};
+use std::array;
 use std::ffi::{c_int, c_void};
 use std::slice;
 
@@ -37,5 +38,54 @@ pub unsafe extern "C" fn socket_iocp_issue_copied_send(
         // SAFETY: the caller's promise.
         let bytes = unsafe { bytes(data, number_bytes_to_write)? };
         port.send_copy(socket, bytes, UserPointer(per_write_user_state)).map_err(refusal)
+    })
+}
+
+/// The descriptions of the caller's buffers, for the time of a call.
+///
+/// # Safety
+/// `buffers` is NULL or points to `count` of them, unchanged until the call returns.
+unsafe fn descriptions<'a>(buffers: *const Buffer, count: Dword) -> Result<&'a [Buffer], Error> {
+    if count as usize > SendBuffer::MAX_PARTS {
+        return Err(ErrorCode::InvalidArgument.into());
+    }
+    if count == 0 {
+        return Ok(&[]);
+    }
+    let buffers = required(buffers.cast_mut())?;
+    // SAFETY: the caller's promise.
+    let buffers = unsafe { slice::from_raw_parts(buffers.as_ptr(), count as usize) };
+    let total = buffers.iter().try_fold(0_usize, |sum, buffer| sum.checked_add(buffer.length));
+    // What is longer is no memory.
+    total.filter(|total| isize::try_from(*total).is_ok()).ok_or(ErrorCode::InvalidArgument)?;
+    Ok(buffers)
+}
+
+/// See `socket_iocp.h`.
+///
+/// # Safety
+/// The descriptions at `buffers` can be read and stay unchanged until the call returns. If it succeeds, the bytes that they
+/// describe stay valid and unchanged until the send's callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_iocp_issue_vectored_send(
+    socket_iocp_state: *mut c_void,
+    socket_iocp_socket_state: *mut c_void,
+    buffers: *const Buffer,
+    number_buffers: Dword,
+    per_write_user_state: *mut c_void,
+) -> c_int {
+    on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
+        // SAFETY: the caller's promise.
+        let buffers = unsafe { descriptions(buffers, number_buffers)? };
+        let mut parts: [SendBuffer; SendBuffer::MAX_PARTS] = array::from_fn(|_| SendBuffer::default());
+        let parts = &mut parts[..buffers.len()];
+        for (part, buffer) in parts.iter_mut().zip(buffers) {
+            if buffer.length > 0 {
+                required(buffer.data.cast_mut())?;
+            }
+            // SAFETY: the caller's promise; without bytes nothing is read.
+            *part = unsafe { SendBuffer::from_raw(buffer.data.cast(), buffer.length) };
+        }
+        port.send_vectored(socket, parts, UserPointer(per_write_user_state)).map_err(refusal)
     })
 }

@@ -85,9 +85,11 @@ static void send_file( struct connection *connection, size_t head_count )
 
 static void send_error( struct connection *connection, const char *status )
 {
-    int head = write_head( connection, status, "text/plain", (long long)strlen( status ) + 1 );
-    int body = snprintf( connection->out + head, OUT_SIZE - (size_t)head, "%s\n", status );
-    send_out( connection, (size_t)( head + body ) );
+    /* Three buffers, one send. */
+    struct socket_iocp_buffer buffers[3] = { { connection->out, 0 }, { status, strlen( status ) }, { "\n", 1 } };
+    buffers[0].length = (size_t)write_head( connection, status, "text/plain", (long long)buffers[1].length + 1 );
+    if( socket_iocp_issue_vectored_send( port, connection->handle, buffers, 3, NULL ) != 0 )
+        socket_iocp_abort_socket( port, connection->handle );
 }
 
 /* ---- requests ---- */

@@ -6,6 +6,7 @@
 
 mod carrier;
 mod copied;
+mod parts;
 mod send;
 
 pub use send::SendBuffer;

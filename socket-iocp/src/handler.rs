@@ -166,6 +166,15 @@ impl<H: Handler> Context<'_, H> {
         self.port.send_copy(self.handle, bytes, write)
     }
 
+    /// Issues an async send of several buffers as one on this socket: [`PortHandle::send_vectored`].
+    pub fn send_vectored<P: AsMut<[SendBuffer]>>(
+        &self,
+        parts: P,
+        write: H::Write,
+    ) -> Result<(), crate::Rejected<H::Write, P>> {
+        self.port.send_vectored(self.handle, parts, write)
+    }
+
     /// Issues a sync send on this socket: [`PortHandle::sync_send`].
     pub fn sync_send(&self, buffer: impl Into<SendBuffer>, write: H::Write) -> Result<(), crate::Rejected<H::Write>> {
         self.port.sync_send(self.handle, buffer, write)

@@ -88,6 +88,8 @@ mod bugs {
         PortBytesForgotten,
         /// The last byte of a copy is another one.
         CopyIsWrong,
+        /// The rest of a vectored send of which a part has gone is sent in another order.
+        PartsTurnedRound,
 
         of several:
         /// A push does not publish what it pushes.

@@ -390,6 +390,46 @@ impl<H: Handler> PortHandle<H> {
         sent.map_err(|rejected| Rejected { error: rejected.error, buffer: (), write: rejected.write })
     }
 
+    /// Issues an async send of several buffers as one, a header and a body say: their bytes leave one after the other with
+    /// nothing in between, and are one completion. At most [`SendBuffer::MAX_PARTS`] buffers, any of which may be empty. They
+    /// lie in the send's own block, so that one heap allocation is all, as with [`send_copy`](PortHandle::send_copy).
+    /// Otherwise as [`send`](PortHandle::send).
+    ///
+    /// `parts` is an array, a vector or the like of buffers, which are taken out of it if the send is accepted, and are as they
+    /// were if not. [`SendBuffer::take_parts`] gives them back in the send's callback.
+    ///
+    /// ```no_run
+    /// # use socket_iocp::{Context, Handler, SendBuffer};
+    /// # use std::sync::Arc;
+    /// fn answer<H: Handler<Write = ()>>(context: &Context<'_, H>, body: &Arc<[u8]>) {
+    ///     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    ///     if context.send_vectored([SendBuffer::from(head), body.clone().into()], ()).is_err() {
+    ///         // The socket is ending; its farewell is on the way.
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// Errors: as [`send`](PortHandle::send); `InvalidArgument` (too many buffers, more bytes than a `usize` counts, or a buffer
+    /// that came back from a vectored send).
+    ///
+    /// See [`sendmsg(2)`](https://man7.org/linux/man-pages/man2/sendmsg.2.html).
+    pub fn send_vectored<P: AsMut<[SendBuffer]>>(
+        &self,
+        socket: SocketHandle,
+        mut parts: P,
+        write: H::Write,
+    ) -> Result<(), Rejected<H::Write, P>> {
+        let gathered = match SendBuffer::gathered(parts.as_mut(), NodeRef::<H::Write>::LAYOUT) {
+            Ok(gathered) => gathered,
+            Err(error) => return Err(Rejected { error, buffer: parts, write }),
+        };
+        self.send(socket, gathered, write).map_err(|rejected| {
+            let Rejected { error, mut buffer, write } = rejected;
+            parts.as_mut().iter_mut().zip(buffer.take_parts()).for_each(|(place, part)| *place = part);
+            Rejected { error, buffer: parts, write }
+        })
+    }
+
     /// Issues a sync send: no heap allocation, one outstanding at a time.
     ///
     /// Errors: `Busy` (one is outstanding), `Shutdown`, `Closed`, `WrongPort`, `BadHandle`.

@@ -53,7 +53,7 @@ impl<W> SendQueue<W> {
 
     pub(crate) fn push(&mut self, node: NodeRef<W>) {
         // A send of no bytes is done when everything before it is: `complete` sees to those further back.
-        let done_already = self.waiting == 0 && node.content().buffer.as_slice().is_empty();
+        let done_already = self.waiting == 0 && node.content().buffer.is_empty();
         self.sends.push_back(node);
         if done_already {
             self.done += 1;
@@ -128,7 +128,7 @@ impl<W> SendQueue<W> {
         self.sends
             .iter()
             .skip(self.done as usize)
-            .map(|send| &send.buffer.as_slice()[send.sent..])
+            .flat_map(|send| send.buffer.slices_from(send.sent))
             .filter(|slice| !slice.is_empty())
             .take(MAX_GATHER)
     }
@@ -157,7 +157,7 @@ impl<W> SendQueue<W> {
                 skip -= 1;
                 return true;
             }
-            let left = send.buffer.as_slice().len() - send.sent;
+            let left = send.buffer.len() - send.sent;
             let part = left.min(bytes);
             if part == left || !planted!(PartIsSentAgain) {
                 send.sent += part;
@@ -207,6 +207,7 @@ impl<W> SendQueue<W> {
 mod tests {
     use super::*;
     use crate::ErrorCode::Reset;
+    use crate::SendBuffer;
 
     fn push(queue: &mut SendQueue<u32>, bytes: &'static [u8], write: u32) {
         queue.push(NodeRef::allocate(0, bytes.into(), write).expect("memory"));
@@ -246,6 +247,20 @@ mod tests {
         assert_eq!(taken(&mut queue).len(), 3);
         assert_eq!(queue.start().collect::<Vec<_>>(), [b"b"]);
         assert_eq!(queue.complete(1), 1);
+    }
+
+    #[test]
+    fn the_buffers_of_one_send_are_done_together() {
+        let mut queue = SendQueue::new();
+        let mut parts = ["ab", "", "cd", "ef"].map(SendBuffer::from);
+        let parts = SendBuffer::gathered(&mut parts, NodeRef::<u32>::LAYOUT).expect("memory");
+        queue.push(NodeRef::allocate(0, parts, 1).expect("memory"));
+        push(&mut queue, b"g", 2);
+        assert_eq!(queue.start().collect::<Vec<_>>(), [&b"ab"[..], b"cd", b"ef", b"g"]);
+        assert_eq!(queue.complete(3), 0);
+        assert_eq!(queue.start().collect::<Vec<_>>(), [&b"d"[..], b"ef", b"g"]);
+        assert_eq!(queue.complete(3), 1);
+        assert_eq!(taken(&mut queue), [(1, 6, Ok(()))]);
     }
 
     #[test]

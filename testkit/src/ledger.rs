@@ -122,7 +122,7 @@ impl Book {
 
     fn sync_send(&mut self, context: &Context<'_, Ledger>, buffer: impl Into<SendBuffer>) {
         let buffer = buffer.into();
-        let len = buffer.as_slice().len();
+        let len = buffer.len();
         match context.sync_send(buffer, self.account.sends_issued) {
             Ok(()) => self.note_send(len, true),
             Err(rejected) => self.rejected("sync send", &rejected),
@@ -132,7 +132,7 @@ impl Book {
     /// An async send. Gives the buffer back if there is no memory for it.
     fn send(&mut self, context: &Context<'_, Ledger>, buffer: impl Into<SendBuffer>) -> Result<(), SendBuffer> {
         let buffer = buffer.into();
-        let len = buffer.as_slice().len();
+        let len = buffer.len();
         match context.send(buffer, self.account.sends_issued) {
             Ok(()) => self.note_send(len, false),
             Err(rejected) if rejected.error.code() == ErrorCode::NoMemory => {

@@ -45,6 +45,9 @@ static void structs( void )
     AT( socket_iocp_completion, remote_address, AFTER_SOCKET + 16 );
     AT( socket_iocp_completion, byte_count, AFTER_SOCKET + 24 );
 
+    CHECK( sizeof( struct socket_iocp_buffer ) == 16 );
+    AT( socket_iocp_buffer, length, 8 );
+
     CHECK( sizeof( struct socket_iocp_counters ) == 136 );
     AT( socket_iocp_counters, sockets_now, 8 );
     AT( socket_iocp_counters, wakeups, 128 );

@@ -1,7 +1,8 @@
 //! In the steady state a recv, a sync send and an accept allocate nothing and an async send at most one block, from
-//! callbacks and from other threads alike; in that block is the copy of what is sent by a copy.
+//! callbacks and from other threads alike; that block has the copy of what is sent by a copy, and
+//! the buffers of a vectored send.
 
-use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, Sent, SocketHandle};
+use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, SendBuffer, Sent, SocketHandle};
 use socket_iocp_testkit::{Client, Gate, Lab, forever, on_every_backend};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -17,6 +18,7 @@ on_every_backend!(
     one_for_an_answer_by_a_copy_in_callbacks,
     one_for_a_copy_from_another_thread,
     none_for_a_copy_that_is_sent_again,
+    one_for_a_vectored_send,
     none_for_an_accept,
 );
 
@@ -240,6 +242,19 @@ fn one_for_a_copy_from_another_thread(lab: &Lab) {
         scene.port.send_copy(socket, &[7; 64], ()).expect("a live socket");
         scene.sends.wait_for("a send", round);
         assert_eq!(client.read(&mut [0; 64]).expect("the bytes"), 64);
+    });
+    COUNTED_BY.set(None);
+    assert_eq!(allocations, ROUNDS);
+}
+
+fn one_for_a_vectored_send(lab: &Lab) {
+    let scene = Scene::new(lab, Play::Nothing);
+    let (socket, mut client) = scene.add(lab);
+    COUNTED_BY.set(Some(scene.counter));
+    let allocations = scene.count(|round| {
+        scene.port.send_vectored(socket, [SendBuffer::from(b"head"), b"body".into()], ()).expect("a live socket");
+        scene.sends.wait_for("a send", round);
+        assert_eq!(client.read(&mut [0; 8]).expect("the bytes"), 8);
     });
     COUNTED_BY.set(None);
     assert_eq!(allocations, ROUNDS);

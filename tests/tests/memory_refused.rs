@@ -1,6 +1,6 @@
 //! The library's own allocations are fallible: a refusal is an error of the call, or a wait, and never ends the process.
 
-use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, Port, ReadBuffer, Sent, SocketHandle};
+use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, Port, ReadBuffer, SendBuffer, Sent, SocketHandle};
 use socket_iocp_testkit::{BOUND, Client, Lab, forever, in_own_process, on_every_backend, platform};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -15,6 +15,7 @@ use std::time::Instant;
 // Not on the simulated network, which allocates on the worker's thread as no system does.
 on_every_backend!(
     real: an_async_send_gives_everything_back,
+    sends_with_a_block_of_their_own_give_everything_back,
     an_added_socket_comes_back,
     a_listener_comes_back,
     a_worker_without_memory_serves_on,
@@ -174,6 +175,20 @@ fn an_async_send_gives_everything_back(lab: &Lab) {
     assert_eq!(client.read_exact(3).expect("the bytes"), [1, 2, 3]);
     scene.port.send(socket, b"x", ()).expect("there is memory again");
     assert_eq!(client.read_exact(1).expect("the byte"), b"x");
+}
+
+fn sends_with_a_block_of_their_own_give_everything_back(lab: &Lab) {
+    let scene = Scene::new(lab, false);
+    let (socket, mut client) = lab.pair();
+    let socket = scene.port.add_connected(socket, ()).expect("a connected socket");
+    let rejected = without_memory(|| scene.port.send_copy(socket, b"copy", ())).expect_err("it needs a block");
+    assert_eq!(rejected.error.code(), ErrorCode::NoMemory);
+    let parts = [SendBuffer::from(vec![1, 2]), vec![3].into()];
+    let rejected = without_memory(|| scene.port.send_vectored(socket, parts, ())).expect_err("it needs a block");
+    assert_eq!(rejected.error.code(), ErrorCode::NoMemory);
+    assert_eq!(rejected.buffer.each_ref().map(SendBuffer::as_slice), [Some(&[1, 2][..]), Some(&[3])]);
+    scene.port.send_vectored(socket, rejected.buffer, ()).expect("there is memory again");
+    assert_eq!(client.read_exact(3).expect("the bytes"), [1, 2, 3]);
 }
 
 fn an_added_socket_comes_back(lab: &Lab) {

@@ -74,6 +74,8 @@ pub enum Call {
     Remove,
     /// An async send of a copy of so many bytes.
     SendCopy(u16),
+    /// An async send of so many bytes in several parts.
+    SendParts(u16),
 }
 
 /// Where a fault goes.
@@ -207,6 +209,7 @@ fn send(random: &mut Rng) -> Call {
     let len = length(random);
     match random.u8(..8) {
         0 => Call::SendCopy(len),
+        1 => Call::SendParts(len),
         _ => Call::Send(len),
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::bytes::Stream;
 use crate::handler::{ListenerToken, SocketToken, Tortured, WriteToken};
-use crate::model::{Broken, Circumstances, Ending, Limits, Socket};
+use crate::model::{Broken, Circumstances, Ending, Given, Limits, Socket};
 use crate::program::{self, Call, Setup};
 use crate::refusal;
 use fastrand::Rng;
 use socket_iocp::sim::{Network, Peer};
 use socket_iocp::{
-    Error, ErrorCode, Farewell, ListenerHandle, PortHandle, RawSocket, ReadBuffer, Sent, SocketHandle, Watermark,
+    Error, ErrorCode, Farewell, ListenerHandle, PortHandle, RawSocket, ReadBuffer, SendBuffer, Sent, SocketHandle,
+    Watermark,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +19,18 @@ use std::time::Duration;
 
 /// Read buffers that the program keeps back at most.
 const KEPT_BUFFERS: usize = 4;
+
+/// What is given to a send, in parts of lengths that differ from send to send; the first and one in the midst are empty now and
+/// then.
+fn in_parts(given: &Given) -> Vec<SendBuffer> {
+    let first = given.write as usize % 4 * 3 % (given.bytes.len() + 1);
+    let (head, rest) = given.bytes.split_at(first);
+    let length = rest.len() / (given.write as usize % 20 + 1) + 1;
+    let mut parts: Vec<SendBuffer> = rest.chunks(length).map(|part| part.to_vec().into()).collect();
+    parts.insert(parts.len() / 2, SendBuffer::default());
+    parts.insert(0, head.to_vec().into());
+    parts
+}
 
 /// What the callbacks and the program share. All of it runs on one thread; the lock is there for `Sync` alone.
 pub(crate) struct World {
@@ -241,7 +254,7 @@ impl State {
             };
             let answer = if refused { refusal::refuse(issue) } else { issue() };
             answer.map_err(|rejected| {
-                let whole = rejected.write.len == rejected.buffer.as_slice().len();
+                let whole = rejected.write.len == rejected.buffer.len();
                 (rejected.error, whole)
             })
         };
@@ -250,6 +263,15 @@ impl State {
             let token = WriteToken::new(given.write, len.into(), &held);
             let answer = port.send_copy(handle, &given.bytes, token);
             answer.map_err(|rejected| (rejected.error, rejected.write.len == usize::from(len)))
+        };
+        let send_parts = |len: u16| {
+            let given = socket.give(len.into());
+            let token = WriteToken::new(given.write, len.into(), &held);
+            let answer = port.send_vectored(handle, in_parts(&given), token);
+            answer.map_err(|rejected| {
+                let bytes = rejected.buffer.iter().flat_map(SendBuffer::slices).flatten();
+                (rejected.error, bytes.eq(&given.bytes))
+            })
         };
         let whole = |answer: Result<(), Error>| answer.map_err(|error| (error, true));
         let answer = match call {
@@ -262,6 +284,7 @@ impl State {
             Call::Abort => whole(port.abort(handle)),
             Call::Remove => whole(port.remove(handle)),
             Call::SendCopy(len) => send_copy(len),
+            Call::SendParts(len) => send_parts(len),
         };
         let limits = Limits::of(&self.setup, queued, self.unsettled);
         let checked = match answer {

@@ -2,6 +2,10 @@
 
 use super::ReadBuffer;
 use super::copied::Copied;
+use super::parts::Parts;
+use crate::planted::planted;
+use crate::sys::MAX_GATHER;
+use crate::{Error, ErrorCode};
 use std::alloc::Layout;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -10,9 +14,9 @@ use std::{fmt, slice};
 /// The bytes of a send, owned by the library until its completion.
 ///
 /// Bytes that exist already go as they are, without a copy: `Vec<u8>`, `String`, `Box<[u8]>`, `&'static [u8]`,
-/// [`ReadBuffer`]. Small ones made on the spot go by [`PortHandle::send_copy`](crate::PortHandle::send_copy). The same bytes
-/// for many sockets are an `Arc<[u8]>` or `Arc<Vec<u8>>`: each send of a clone costs one count up, and one down when it has
-/// been reported.
+/// [`ReadBuffer`]. Small ones made on the spot go by [`PortHandle::send_copy`](crate::PortHandle::send_copy), several that belong
+/// together by [`PortHandle::send_vectored`](crate::PortHandle::send_vectored). The same bytes for many sockets are an `Arc<[u8]>`
+/// or `Arc<Vec<u8>>`: each send of a clone costs one count up, and one down when it has been reported.
 pub struct SendBuffer(Repr);
 
 enum Repr {
@@ -24,10 +28,11 @@ enum Repr {
     Read(ReadBuffer),
     Raw(*const u8, usize),
     Copied(Copied),
+    Parts(Parts),
 }
 
-// SAFETY: every variant but two is Send and Sync; `Raw` promises as much (see `from_raw`), and `Copied` owns its bytes, which
-// are no thread's.
+// SAFETY: every variant but three is Send and Sync; `Raw` promises as much (see `from_raw`), `Copied` owns its bytes and `Parts`
+// its buffers, which are no thread's.
 unsafe impl Send for SendBuffer {}
 // SAFETY: as above; through `&SendBuffer` the bytes can only be read.
 unsafe impl Sync for SendBuffer {}
@@ -41,6 +46,22 @@ impl SendBuffer {
         SendBuffer(Repr::Raw(data, len))
     }
 
+    /// The most buffers that one send is made of.
+    pub const MAX_PARTS: usize = MAX_GATHER;
+
+    /// These buffers as one, in a block that has room for a node of this layout; they are left empty. A failure leaves them as
+    /// they were. Errors: `InvalidArgument` (too many of them, more bytes than a `usize` counts, or one that is of parts
+    /// itself), `NoMemory`.
+    pub(crate) fn gathered(parts: &mut [SendBuffer], room: Layout) -> Result<SendBuffer, Error> {
+        let in_pieces = parts.iter().all(|part| !matches!(part.0, Repr::Parts(_)));
+        let countable = parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len())).is_some();
+        if parts.len() > SendBuffer::MAX_PARTS || !in_pieces || !countable {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        let parts = Parts::take(parts, room).ok_or(ErrorCode::NoMemory)?;
+        Ok(SendBuffer(Repr::Parts(parts)))
+    }
+
     /// A copy of these bytes, in a block that has room for a node of this layout. `None` when memory is refused.
     pub(crate) fn copied(bytes: &[u8], room: Layout) -> Option<SendBuffer> {
         Copied::new(bytes, room).map(|copied| SendBuffer(Repr::Copied(copied)))
@@ -51,12 +72,15 @@ impl SendBuffer {
         match &self.0 {
             // SAFETY: the block is the buffer's, which lives.
             Repr::Copied(copied) => unsafe { copied.carrier().room_for(wanted) },
+            // SAFETY: as above.
+            Repr::Parts(parts) => unsafe { parts.carrier().room_for(wanted) },
             _ => None,
         }
     }
 
-    /// The bytes. They do not move while the value does: no variant keeps them inline.
-    pub fn as_slice(&self) -> &[u8] {
+    /// The bytes of a buffer that is in one piece; of several parts none. They do not move while the value does: no variant keeps
+    /// them inline.
+    fn piece(&self) -> &[u8] {
         match &self.0 {
             Repr::Vec(bytes) => bytes,
             Repr::Boxed(bytes) => bytes,
@@ -64,11 +88,65 @@ impl SendBuffer {
             Repr::SharedVec(bytes) => bytes,
             Repr::Static(bytes) => bytes,
             Repr::Read(bytes) => bytes,
-            Repr::Raw(_, 0) => &[],
+            Repr::Raw(_, 0) | Repr::Parts(_) => &[],
             // SAFETY: `from_raw`'s caller promised it.
             Repr::Raw(data, len) => unsafe { slice::from_raw_parts(*data, *len) },
             Repr::Copied(copied) => copied.bytes(),
         }
+    }
+
+    fn parts(&self) -> &[SendBuffer] {
+        match &self.0 {
+            Repr::Parts(parts) => parts.all(),
+            _ => &[],
+        }
+    }
+
+    /// The number of bytes, in all parts.
+    pub fn len(&self) -> usize {
+        self.piece().len() + self.parts().iter().map(|part| part.piece().len()).sum::<usize>()
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, if they are in one piece; `None` for those of [`send_vectored`](crate::PortHandle::send_vectored).
+    pub fn as_slice(&self) -> Option<&[u8]> {
+        if matches!(self.0, Repr::Parts(_)) { None } else { Some(self.piece()) }
+    }
+
+    /// The bytes, piece by piece in their order; some may be empty.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        self.slices_from(0)
+    }
+
+    /// The bytes but for so many at the beginning, piece by piece.
+    pub(crate) fn slices_from(&self, start: usize) -> impl Iterator<Item = &[u8]> {
+        let parts = self.parts();
+        let turned = planted!(PartsTurnedRound) && start != 0;
+        let piece = move |index: usize| match parts.len() {
+            0 => self.piece(),
+            count if turned => parts[count - 1 - index].piece(),
+            _ => parts[index].piece(),
+        };
+        let mut skip = start;
+        (0..parts.len().max(1)).map(piece).map(move |slice| {
+            let from = skip.min(slice.len());
+            skip -= from;
+            &slice[from..]
+        })
+    }
+
+    /// The buffers that were given to [`send_vectored`](crate::PortHandle::send_vectored), taken out one by one, which leaves
+    /// empty ones; of any other buffer none.
+    pub fn take_parts(&mut self) -> impl Iterator<Item = SendBuffer> {
+        let parts = match &mut self.0 {
+            Repr::Parts(parts) => parts.all_mut(),
+            _ => &mut [],
+        };
+        parts.iter_mut().map(std::mem::take)
     }
 
     /// The vector given to the send, if it was one.
@@ -88,15 +166,16 @@ impl SendBuffer {
     }
 }
 
-impl AsRef<[u8]> for SendBuffer {
-    fn as_ref(&self) -> &[u8] {
-        self.as_slice()
+impl Default for SendBuffer {
+    /// No bytes.
+    fn default() -> SendBuffer {
+        SendBuffer(Repr::Static(&[]))
     }
 }
 
 impl fmt::Debug for SendBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SendBuffer({} bytes)", self.as_slice().len())
+        write!(f, "SendBuffer({} bytes)", self.len())
     }
 }
 

@@ -58,7 +58,7 @@ impl<H: Handler> Slot<H> {
         queue: &Queue,
         to: Option<&Mailbox>,
     ) -> Result<Option<NodeRef<H::Write>>, Refused<H::Write>> {
-        let len = buffer.as_slice().len();
+        let len = buffer.len();
         let node =
             NodeRef::allocate(self.index(), buffer, write).map_err(|(buffer, write)| (NO_NODE, buffer, write))?;
         let claimer = if to.is_some() { Claimer::Foreign } else { Claimer::Local };

@@ -134,7 +134,7 @@ impl<W> Drop for NodeRef<W> {
 
 impl<W> fmt::Debug for NodeRef<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NodeRef({:?}, {} bytes)", self.link().kind(), self.content().buffer.as_slice().len())
+        write!(f, "NodeRef({:?}, {} bytes)", self.link().kind(), self.content().buffer.len())
     }
 }
 

@@ -111,7 +111,7 @@ impl<H: Handler> Worker<H> {
         if sync {
             slot.head.word.sync_send_reported();
         } else {
-            slot.uncount_send(slot.head.word.generation(), send.buffer.as_slice().len(), &self.shared().queue);
+            slot.uncount_send(slot.head.word.generation(), send.buffer.len(), &self.shared().queue);
         }
         self.counters().sends.add(u64::from(send.result.is_ok()));
         self.counters().sent_bytes.add(send.sent as u64);

@@ -14,7 +14,7 @@ fn answers(port: &PortHandle<Probe>, socket: SocketHandle) -> Vec<Option<ErrorCo
     let code = |result: Result<(), Error>| result.err().map(|error| error.code());
     let sent = |result: Result<(), socket_iocp::Rejected<u64>>| {
         result.err().map(|rejected| {
-            assert_eq!((rejected.write, rejected.buffer.as_slice()), (5, &b"bytes"[..]), "given back as it was");
+            assert_eq!((rejected.write, rejected.buffer.as_slice()), (5, Some(&b"bytes"[..])), "given back as it was");
             rejected.error.code()
         })
     };

@@ -61,6 +61,7 @@ mod stack_does_not_grow;
 #[cfg(unix)]
 mod unix_sockets;
 mod user_linger;
+mod vectored_sends;
 mod watermarks;
 #[cfg(windows)]
 mod windows;
