@@ -78,7 +78,8 @@
  *    socket's error callback returns. Until then the program may read it, change it, and send it back on that same socket
  *    from where it lies; it issues the next recv when that send has completed. For any other use it takes the buffer:
  *    socket_iocp_take_buffer().
- * 2. write_buffer is the caller's. It stays valid and unchanged from the issue call until the send callback is entered.
+ * 2. write_buffer is the caller's. It stays valid and unchanged from the issue call until the send callback is entered. For small
+ *    ones made on the spot, several at once, and one for many sockets: see "Other async sends".
  *
  *
  * ENDINGS
@@ -364,6 +365,37 @@ struct socket_iocp_buffer {
  * See sendmsg(2), WSASend.
  */
 int socket_iocp_issue_vectored_send( void *socket_iocp_state, void *socket_iocp_socket_state, const struct socket_iocp_buffer *buffers, DWORD number_buffers, void *per_write_user_state );
+
+/*
+ * Makes memory one that many sends share, on any sockets of any ports, and stores its handle in *shared. From now on the length
+ * bytes at data stay valid and unchanged until release( state ) is called, which is once: when socket_iocp_release_shared() has
+ * been called and the callback of the last send of it has returned. release may be NULL.
+ *
+ * release is called on whatever thread lets go last: a worker, after a send callback; or that of the program, inside
+ * socket_iocp_release_shared(), or inside a call of socket_iocp_issue_shared_send() that fails while another thread releases. It
+ * is no callback of a port: socket_iocp_result() tells nothing of it. Any call may be made in it.
+ *
+ * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (length is more than a ptrdiff_t counts), SOCKET_IOCP_E_LIMIT (16,777,200 shared
+ * buffers at once; 65,520 on 32-bit systems).
+ */
+int socket_iocp_share_buffer( const void *data, size_t length, void (*release)( void *state ), void *state, void **shared );
+
+/*
+ * Issues an async send of length bytes of a shared buffer, from offset on. One block of memory is allocated.
+ *
+ * Errors: as socket_iocp_issue_async_send(), where SOCKET_IOCP_E_BAD_HANDLE and SOCKET_IOCP_E_CLOSED are also said of the shared
+ * buffer (it never was one; it has been released); SOCKET_IOCP_E_INVALID_ARGUMENT (not within it), SOCKET_IOCP_E_LIMIT
+ * (1,073,741,823 sends of it outstanding).
+ */
+int socket_iocp_issue_shared_send( void *socket_iocp_state, void *socket_iocp_socket_state, void *shared, size_t offset, size_t length, void *per_write_user_state );
+
+/*
+ * Lets go of a shared buffer: its handle is dead, and release comes when the sends of it that are outstanding have been
+ * reported, at once if there are none. From any thread, inside and outside of callbacks.
+ *
+ * Errors: SOCKET_IOCP_E_BAD_HANDLE (not a shared buffer), SOCKET_IOCP_E_CLOSED (released already).
+ */
+int socket_iocp_release_shared( void *shared );
 
 
 /* -------------------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ pub(crate) type SendCallback =
     unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void, per_write_user_state: *mut c_void);
 pub(crate) type ErrorCallback = unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void);
 pub(crate) type ListenErrorCallback = unsafe extern "C" fn(socket: Socket, listen_socket_user_state: *mut c_void);
+pub(crate) type ReleaseCallback = unsafe extern "C" fn(state: *mut c_void);
 
 pub(crate) type WatermarkCallback =
     unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void, above: c_int);

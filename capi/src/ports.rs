@@ -2,7 +2,7 @@
 
 use crate::abi::{self, ErrorCallback, RecvCallback, SWITCH_OFF, SWITCH_ON, SendCallback, THREADS_NONE};
 use crate::handler::{CHandler, Callbacks};
-use crate::table::Table;
+use crate::table::{Named, Table};
 use crate::{current, platform};
 use engine::{BackendKind, Error, ErrorCode, Options, Port, PortHandle};
 use std::sync::atomic::AtomicUsize;
@@ -17,6 +17,11 @@ struct Entry {
     port: PortHandle<CHandler>,
     /// Until somebody deletes the port.
     owner: Mutex<Option<Port<CHandler>>>,
+}
+
+impl Named for Entry {
+    const INDEX_BITS: u32 = if usize::BITS >= 64 { 16 } else { 8 };
+    const TAG: usize = 0b01;
 }
 
 static PORTS: Table<Entry> = Table::new();

@@ -1,13 +1,13 @@
 //! The async sends beside that of the seven calls. What each promises is said in `include/socket_iocp.h`.
 
-use crate::abi::{Buffer, Dword};
-use crate::boundary::required;
+use crate::abi::{Buffer, Dword, ReleaseCallback};
+use crate::boundary::{required, status};
 use crate::calls::{on_socket, refusal};
 use crate::handler::UserPointer;
+use crate::shared;
 use engine::{Error, ErrorCode, SendBuffer};
-use std::array;
 use std::ffi::{c_int, c_void};
-use std::slice;
+use std::{array, ptr, slice};
 
 /// Bytes of the caller's, for the time of a call.
 ///
@@ -87,5 +87,58 @@ pub unsafe extern "C" fn socket_iocp_issue_vectored_send(
             *part = unsafe { SendBuffer::from_raw(buffer.data.cast(), buffer.length) };
         }
         port.send_vectored(socket, parts, UserPointer(per_write_user_state)).map_err(refusal)
+    })
+}
+
+/// See `socket_iocp.h`.
+///
+/// # Safety
+/// `shared` is NULL or can be written. If the call succeeds, the bytes at `data` stay valid and unchanged until `release` is
+/// called, which is sound and may be called from any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_iocp_share_buffer(
+    data: *const c_void,
+    length: usize,
+    release: Option<ReleaseCallback>,
+    state: *mut c_void,
+    shared: *mut *mut c_void,
+) -> c_int {
+    status(|| {
+        let place = required(shared)?;
+        if length > 0 {
+            required(data.cast_mut())?;
+        }
+        isize::try_from(length).map_err(|_| ErrorCode::InvalidArgument)?;
+        // SAFETY: the caller's promise.
+        let handle = unsafe { shared::share(data, length, release, state)? };
+        // SAFETY: the caller's promise.
+        unsafe { place.write(ptr::without_provenance_mut(handle)) };
+        Ok(())
+    })
+}
+
+/// See `socket_iocp.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn socket_iocp_issue_shared_send(
+    socket_iocp_state: *mut c_void,
+    socket_iocp_socket_state: *mut c_void,
+    shared: *mut c_void,
+    offset: usize,
+    length: usize,
+    per_write_user_state: *mut c_void,
+) -> c_int {
+    on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
+        required(shared)?;
+        let buffer = shared::send_buffer(shared.addr(), offset, length)?;
+        port.send(socket, buffer, UserPointer(per_write_user_state)).map_err(refusal)
+    })
+}
+
+/// See `socket_iocp.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn socket_iocp_release_shared(shared: *mut c_void) -> c_int {
+    status(|| {
+        required(shared)?;
+        shared::release(shared.addr())
     })
 }

@@ -1,6 +1,6 @@
-//! A process-wide table of values that C names by handle: the ports.
+//! Process-wide tables of values that C names by handle: the ports, and the buffers that are shared among sends.
 //!
-//! A handle is an index and a generation in one pointer-size number whose lowest bit is set. Slots live in chunks that
+//! A handle is a generation, an index and a tag in one pointer-size number whose lowest bit is set. Slots live in chunks that
 //! are never unmapped, so that any number may be looked up at any time. A slot's state is one word:
 //!
 //! ```text
@@ -10,76 +10,50 @@
 //! A call enters by compare-and-swap on the whole word, which checks the generation, the phase and counts it in one
 //! step: a call that has entered keeps the value alive, and none enters once the slot is closing. Whoever leaves a
 //! closing slot last drops the value and frees the slot under the next generation. No lock is taken but to wait for
-//! that.
+//! that. A call may last: a send of a shared buffer is inside until it has been reported.
+
+mod state;
 
 use engine::{Error, ErrorCode};
+use state::{Phase, State};
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Bits of an index in a handle. One port more than these allow is `E_LIMIT`.
-const INDEX_BITS: u32 = if usize::BITS >= 64 { 16 } else { 8 };
-/// Bits of a generation in a handle; a slot whose generation would need more is not used again.
-const GENERATION_BITS: u32 = if usize::BITS >= 64 { 32 } else { usize::BITS - INDEX_BITS - 1 };
-const MAX_GENERATION: u32 = ((1u64 << GENERATION_BITS) - 1) as u32;
 /// Chunk `k` has `FIRST_CHUNK << k` slots.
 const FIRST_CHUNK: usize = 16;
-const CHUNKS: usize = INDEX_BITS as usize - FIRST_CHUNK.ilog2() as usize;
-
-const CALLS_MASK: u64 = (1 << 30) - 1;
-const PHASE_SHIFT: u32 = 30;
-const GENERATION_SHIFT: u32 = 32;
-
-/// What a slot is doing. `Free` is 0: a zeroed slot is free under generation 0.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-enum Phase {
-    Free = 0,
-    /// Being made: the handle is known to its maker only.
-    Claimed = 1,
-    Live = 2,
-    /// Nobody enters; the last to leave drops the value.
-    Closing = 3,
-}
-
-/// A slot's state word, taken apart.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct State {
-    generation: u32,
-    phase: Phase,
-    calls: u32,
-}
-
-impl State {
-    fn load(word: u64) -> State {
-        let phase = match (word >> PHASE_SHIFT) & 3 {
-            0 => Phase::Free,
-            1 => Phase::Claimed,
-            2 => Phase::Live,
-            _ => Phase::Closing,
-        };
-        State { generation: (word >> GENERATION_SHIFT) as u32, phase, calls: (word & CALLS_MASK) as u32 }
-    }
-
-    fn word(self) -> u64 {
-        u64::from(self.generation) << GENERATION_SHIFT | (self.phase as u64) << PHASE_SHIFT | u64::from(self.calls)
-    }
-}
+/// The most bits of an index in a handle, of any table.
+const MAX_INDEX_BITS: u32 = 24;
+const TAG_BITS: u32 = 2;
+const MAX_CHUNKS: usize = MAX_INDEX_BITS as usize - FIRST_CHUNK.ilog2() as usize;
 
 /// On cache lines of its own: calls from many threads write the state.
 #[repr(align(128))]
 struct Slot<T> {
     state: AtomicU64,
+    /// Which one it is; written when it is claimed.
+    index: AtomicU32,
     /// Initialized while the phase is `Live` or `Closing`.
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-pub(crate) struct Table<T> {
-    chunks: [AtomicPtr<Slot<T>>; CHUNKS],
+/// A sort of values that C names.
+pub(crate) trait Named {
+    /// Bits of an index in a handle: one value more than these allow is `E_LIMIT`.
+    const INDEX_BITS: u32;
+    /// The two lowest bits of a handle, of which the lowest is set: they tell the sorts apart.
+    const TAG: usize;
+}
+
+pub(crate) struct Table<T: Named> {
+    chunks: [AtomicPtr<Slot<T>>; MAX_CHUNKS],
+    /// No free slot lies below this index. With a version above, which every slot that becomes free moves on: who claims one
+    /// puts the index up only if none has become free meanwhile.
+    first_free: AtomicU64,
     /// Held by whoever frees a slot and by those who look whether one has been freed.
     freeing: Mutex<()>,
     freed: Condvar,
@@ -87,32 +61,20 @@ pub(crate) struct Table<T> {
 
 // SAFETY: values are reached by shared reference from any thread (`T: Sync`) and dropped by whichever thread leaves
 // last (`T: Send`); the state word orders both.
-unsafe impl<T: Send + Sync> Sync for Table<T> {}
+unsafe impl<T: Send + Sync> Sync for Slot<T> {}
 
 /// A slot taken for a value that is being made. Dropping it gives the slot back.
-pub(crate) struct Claim<'t, T> {
+pub(crate) struct Claim<'t, T: Named> {
+    table: &'t Table<T>,
     slot: &'t Slot<T>,
     index: usize,
     generation: u32,
 }
 
 /// A call inside: the value stays until this is dropped.
-pub(crate) struct Entered<'t, T> {
+pub(crate) struct Entered<'t, T: Named> {
     table: &'t Table<T>,
     slot: &'t Slot<T>,
-}
-
-fn handle_of(index: usize, generation: u32) -> usize {
-    ((generation as usize) << (INDEX_BITS + 1)) | (index << 1) | 1
-}
-
-/// Index and generation of a number that may be a handle.
-fn parts_of(handle: usize) -> Option<(usize, u32)> {
-    let generation = handle >> (INDEX_BITS + 1);
-    if handle & 1 == 0 || generation > MAX_GENERATION as usize {
-        return None;
-    }
-    Some(((handle >> 1) & ((1 << INDEX_BITS) - 1), generation as u32))
 }
 
 /// Chunk and offset of an index.
@@ -121,18 +83,43 @@ fn place_of(index: usize) -> (usize, usize) {
     (chunk, index - FIRST_CHUNK * ((1 << chunk) - 1))
 }
 
-impl<T> Table<T> {
-    pub(crate) const fn new() -> Table<T> {
+impl<T: Named> Table<T> {
+    /// Bits of a generation in a handle; a slot whose generation would need more is not used again.
+    const GENERATION_BITS: u32 = if usize::BITS >= 64 { 32 } else { usize::BITS - T::INDEX_BITS - TAG_BITS };
+    const MAX_GENERATION: u32 = ((1u64 << Self::GENERATION_BITS) - 1) as u32;
+    const CHUNKS: usize = {
+        assert!(T::INDEX_BITS <= MAX_INDEX_BITS && T::TAG >> TAG_BITS == 0 && T::TAG & 1 == 1);
+        assert!(T::INDEX_BITS + Self::GENERATION_BITS + TAG_BITS <= usize::BITS);
+        T::INDEX_BITS as usize - FIRST_CHUNK.ilog2() as usize
+    };
+    const SLOTS: usize = FIRST_CHUNK * ((1 << Self::CHUNKS) - 1);
+
+    fn handle_of(index: usize, generation: u32) -> usize {
+        (generation as usize) << (T::INDEX_BITS + TAG_BITS) | index << TAG_BITS | T::TAG
+    }
+
+    /// Index and generation of a number that may be a handle.
+    fn parts_of(handle: usize) -> Option<(usize, u32)> {
+        let generation = handle >> (T::INDEX_BITS + TAG_BITS);
+        if handle & ((1 << TAG_BITS) - 1) != T::TAG || generation > Self::MAX_GENERATION as usize {
+            return None;
+        }
+        Some(((handle >> TAG_BITS) & ((1 << T::INDEX_BITS) - 1), generation as u32))
+    }
+
+    pub(crate) const fn new() -> Self {
         Table {
-            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
+            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; MAX_CHUNKS],
+            first_free: AtomicU64::new(0),
             freeing: Mutex::new(()),
             freed: Condvar::new(),
         }
     }
 
-    /// Takes a free slot. Ports are made rarely and are few: looking at each costs less than a list would.
+    /// Takes a free slot, mostly the first.
     pub(crate) fn claim(&self) -> Result<Claim<'_, T>, Error> {
-        for index in 0..FIRST_CHUNK * ((1 << CHUNKS) - 1) {
+        let first_free = self.first_free.load(Ordering::Acquire);
+        for index in first_free as u32 as usize..Self::SLOTS {
             let (chunk, offset) = place_of(index);
             let slot = self.slot(self.chunk_or_new(chunk)?, offset);
             let state = State::load(slot.state.load(Ordering::Acquire));
@@ -143,20 +130,38 @@ impl<T> Table<T> {
             let won =
                 slot.state.compare_exchange(state.word(), claimed.word(), Ordering::Acquire, Ordering::Relaxed).is_ok();
             if won {
-                return Ok(Claim { slot, index, generation: state.generation });
+                slot.index.store(index as u32, Ordering::Relaxed);
+                // If it fails, somebody else has changed it, and it is right or low.
+                let next = first_free & !u64::from(u32::MAX) | (index as u64 + 1);
+                let _ = self.first_free.compare_exchange(first_free, next, Ordering::Release, Ordering::Relaxed);
+                return Ok(Claim { table: self, slot, index, generation: state.generation });
             }
         }
         Err(ErrorCode::Limit.into())
     }
 
+    /// Makes a slot one that can be claimed, or one that is not used again.
+    fn vacate(&self, slot: &Slot<T>, generation: u32) {
+        let index = slot.index.load(Ordering::Relaxed);
+        // At the last generation the slot retires: it looks as if somebody had claimed it.
+        let retired = generation == Self::MAX_GENERATION;
+        let phase = if retired { Phase::Claimed } else { Phase::Free };
+        slot.state.store(State { generation, phase, calls: 0 }.word(), Ordering::Release);
+        let with_it = |first_free: u64| {
+            let version = (first_free >> 32) as u32;
+            Some(u64::from(version.wrapping_add(1)) << 32 | u64::from((first_free as u32).min(index)))
+        };
+        let _ = self.first_free.fetch_update(Ordering::AcqRel, Ordering::Acquire, with_it);
+    }
+
     /// Enters: `E_BAD_HANDLE` for a number that never was a handle, `E_CLOSED` for one that is closed.
     pub(crate) fn enter(&self, handle: usize) -> Result<Entered<'_, T>, Error> {
-        self.change(handle, |state| State { calls: state.calls + 1, ..state })
+        self.change(handle, |state| state)
     }
 
     /// Enters and lets nobody enter from now on; `E_CLOSED` if somebody else did so before.
     pub(crate) fn close(&self, handle: usize) -> Result<Entered<'_, T>, Error> {
-        self.change(handle, |state| State { calls: state.calls + 1, phase: Phase::Closing, ..state })
+        self.change(handle, |state| State { phase: Phase::Closing, ..state })
     }
 
     /// Blocks until a closed handle's value has been dropped, that is until every call has left.
@@ -168,13 +173,14 @@ impl<T> Table<T> {
         }
     }
 
+    /// Enters, and changes the state so.
     fn change(&self, handle: usize, change: impl Fn(State) -> State) -> Result<Entered<'_, T>, Error> {
         let (slot, generation) = self.find(handle).ok_or(ErrorCode::BadHandle)?;
         let mut word = slot.state.load(Ordering::Acquire);
         loop {
             let state = State::load(word);
             state.check(generation)?;
-            let changed = change(state).word();
+            let changed = change(state.entered()?).word();
             match slot.state.compare_exchange_weak(word, changed, Ordering::Acquire, Ordering::Acquire) {
                 Ok(_) => return Ok(Entered { table: self, slot }),
                 Err(now) => word = now,
@@ -183,7 +189,7 @@ impl<T> Table<T> {
     }
 
     fn find(&self, handle: usize) -> Option<(&Slot<T>, u32)> {
-        let (index, generation) = parts_of(handle)?;
+        let (index, generation) = Self::parts_of(handle)?;
         let (chunk, offset) = place_of(index);
         let slots = NonNull::new(self.chunks.get(chunk)?.load(Ordering::Acquire))?;
         Some((self.slot(slots, offset), generation))
@@ -216,28 +222,10 @@ impl<T> Table<T> {
     }
 }
 
-impl State {
-    fn is_closing(self, generation: u32) -> bool {
-        self.generation == generation && self.phase == Phase::Closing
-    }
-
-    /// Whether a handle of this generation may be entered now.
-    fn check(self, generation: u32) -> Result<(), Error> {
-        let never_given_out = matches!(self.phase, Phase::Free | Phase::Claimed);
-        match generation.cmp(&self.generation) {
-            std::cmp::Ordering::Less => Err(ErrorCode::Closed.into()),
-            std::cmp::Ordering::Greater => Err(ErrorCode::BadHandle.into()),
-            std::cmp::Ordering::Equal if never_given_out => Err(ErrorCode::BadHandle.into()),
-            std::cmp::Ordering::Equal if self.phase == Phase::Closing => Err(ErrorCode::Closed.into()),
-            std::cmp::Ordering::Equal => Ok(()),
-        }
-    }
-}
-
-impl<T> Claim<'_, T> {
+impl<T: Named> Claim<'_, T> {
     /// The handle that C will hold.
     pub(crate) fn handle(&self) -> usize {
-        handle_of(self.index, self.generation)
+        Table::<T>::handle_of(self.index, self.generation)
     }
 
     /// Puts the value into the slot: from now on the handle may be used.
@@ -250,14 +238,13 @@ impl<T> Claim<'_, T> {
     }
 }
 
-impl<T> Drop for Claim<'_, T> {
+impl<T: Named> Drop for Claim<'_, T> {
     fn drop(&mut self) {
-        let free = State { generation: self.generation, phase: Phase::Free, calls: 0 };
-        self.slot.state.store(free.word(), Ordering::Release);
+        self.table.vacate(self.slot, self.generation);
     }
 }
 
-impl<T> Deref for Entered<'_, T> {
+impl<T: Named> Deref for Entered<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         // SAFETY: this call was counted while the slot was live, and the value is dropped only when no call is counted.
@@ -265,7 +252,7 @@ impl<T> Deref for Entered<'_, T> {
     }
 }
 
-impl<T> Drop for Entered<'_, T> {
+impl<T: Named> Drop for Entered<'_, T> {
     fn drop(&mut self) {
         // In a child forked from inside the call the value is the parent's business: it stays as it is, for ever.
         if engine::is_forked_child() {
@@ -279,137 +266,19 @@ impl<T> Drop for Entered<'_, T> {
     }
 }
 
-impl<T> Table<T> {
+impl<T: Named> Table<T> {
     /// Called by the last to leave a closing slot.
     fn free(&self, slot: &Slot<T>, generation: u32) {
         // SAFETY: the slot is closing and no call is counted, so this thread alone reaches the value, once: nobody can
         // enter any more, so nobody else leaves last.
         let value = unsafe { (*slot.value.get()).assume_init_read() };
         drop(value);
-        // At the last generation the slot retires: it looks as if somebody had claimed it.
-        let retired = generation + 1 == MAX_GENERATION;
-        let phase = if retired { Phase::Claimed } else { Phase::Free };
-        let next = State { generation: generation + 1, phase, calls: 0 };
         let freeing = self.freeing.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.state.store(next.word(), Ordering::Release);
+        self.vacate(slot, generation + 1);
         drop(freeing);
         self.freed.notify_all();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
-
-    /// Counts the drops of its clones.
-    struct Counted(Arc<AtomicUsize>);
-
-    impl Drop for Counted {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn made<T>(table: &Table<T>, value: T) -> usize {
-        let claim = table.claim().expect("a slot is free");
-        let handle = claim.handle();
-        claim.publish(value);
-        handle
-    }
-
-    fn refusal<T>(result: Result<Entered<'_, T>, Error>) -> Option<ErrorCode> {
-        result.err().map(|error| error.code())
-    }
-
-    #[test]
-    fn handles_come_apart_as_they_were_put_together() {
-        for index in [0, 1, 15, 16, 47, 48, FIRST_CHUNK * ((1 << CHUNKS) - 1) - 1] {
-            for generation in [0, 1, MAX_GENERATION] {
-                let handle = handle_of(index, generation);
-                assert_eq!(handle & 1, 1);
-                assert_eq!(parts_of(handle), Some((index, generation)));
-            }
-            let (chunk, offset) = place_of(index);
-            assert!(chunk < CHUNKS && offset < FIRST_CHUNK << chunk);
-        }
-    }
-
-    #[test]
-    fn numbers_that_never_were_handles_are_told_from_closed_ones() {
-        static TABLE: Table<u32> = Table::new();
-        assert_eq!(refusal(TABLE.enter(1)), Some(ErrorCode::BadHandle));
-        let handle = made(&TABLE, 7);
-        assert_eq!(*TABLE.enter(handle).expect("live"), 7);
-        for wrong in [0, 2, handle ^ 1, handle_of(1, 0), handle_of(0, 1), handle_of(50_000, 0), usize::MAX] {
-            assert_eq!(refusal(TABLE.enter(wrong)), Some(ErrorCode::BadHandle), "{wrong:#x}");
-        }
-        drop(TABLE.close(handle).expect("live"));
-        assert_eq!(refusal(TABLE.enter(handle)), Some(ErrorCode::Closed));
-        assert_eq!(refusal(TABLE.close(handle)), Some(ErrorCode::Closed));
-        let again = made(&TABLE, 8);
-        assert_ne!(again, handle, "the slot is used again under another generation");
-        assert_eq!(refusal(TABLE.enter(handle)), Some(ErrorCode::Closed));
-        assert_eq!(*TABLE.enter(again).expect("live"), 8);
-    }
-
-    #[test]
-    fn a_claim_given_up_leaves_its_slot_free() {
-        static TABLE: Table<u32> = Table::new();
-        let given_up = TABLE.claim().expect("a slot is free").handle();
-        assert_eq!(refusal(TABLE.enter(given_up)), Some(ErrorCode::BadHandle));
-        assert_eq!(made(&TABLE, 1), given_up);
-    }
-
-    #[test]
-    fn the_last_to_leave_drops_the_value() {
-        static TABLE: Table<Counted> = Table::new();
-        let drops = Arc::new(AtomicUsize::new(0));
-        let handle = made(&TABLE, Counted(drops.clone()));
-        let inside = TABLE.enter(handle).expect("live");
-        drop(TABLE.close(handle).expect("live"));
-        assert_eq!(refusal(TABLE.enter(handle)), Some(ErrorCode::Closed));
-        assert_eq!(drops.load(Ordering::Relaxed), 0);
-        drop(inside);
-        assert_eq!(drops.load(Ordering::Relaxed), 1);
-        TABLE.wait_until_freed(handle);
-    }
-
-    #[test]
-    fn a_retired_slot_is_not_claimed_again() {
-        static TABLE: Table<u32> = Table::new();
-        let first = made(&TABLE, 1);
-        let last = State { generation: MAX_GENERATION - 1, phase: Phase::Live, calls: 0 };
-        let (slot, _) = TABLE.find(first).expect("it was made");
-        slot.state.store(last.word(), Ordering::Relaxed);
-        let handle = handle_of(0, MAX_GENERATION - 1);
-        drop(TABLE.close(handle).expect("live"));
-        assert_eq!(refusal(TABLE.enter(handle)), Some(ErrorCode::Closed));
-        assert_eq!(made(&TABLE, 2), handle_of(1, 0));
-    }
-
-    #[test]
-    fn calls_racing_a_close_are_whole_or_refused() {
-        static TABLE: Table<Counted> = Table::new();
-        const ROUNDS: usize = if cfg!(miri) { 5 } else { 500 };
-        let drops = Arc::new(AtomicUsize::new(0));
-        for round in 0..ROUNDS {
-            let handle = made(&TABLE, Counted(drops.clone()));
-            std::thread::scope(|scope| {
-                for _ in 0..3 {
-                    let drops = &drops;
-                    scope.spawn(move || {
-                        while let Ok(inside) = TABLE.enter(handle) {
-                            assert!(Arc::ptr_eq(&inside.0, drops));
-                            assert_eq!(drops.load(Ordering::Relaxed), round);
-                        }
-                    });
-                }
-                drop(TABLE.close(handle).expect("live"));
-                TABLE.wait_until_freed(handle);
-                assert_eq!(drops.load(Ordering::Relaxed), round + 1);
-            });
-        }
-    }
-}
+mod tests;

@@ -1,8 +1,8 @@
 /*
  * chat ADDRESS:PORT - what one member sends, all others get.
  *
- * A message is the read buffer that it came in, taken from the port and sent to every member at once; whichever send
- * completes last releases it. A member that reads too slowly has max_queued_sends messages waiting and no more: the next one
+ * A message is the read buffer that it came in, taken from the port and shared by the sends to all members; when the last of
+ * them has been reported it is released. A member that reads too slowly has max_queued_sends messages waiting and no more: the next one
  * ends it, so that nobody's memory grows and nobody waits for it.
  */
 #include <stdlib.h>
@@ -17,23 +17,13 @@ struct member
     struct member *next, **link; /* in the list of members; under the mutex */
 };
 
-struct message
-{
-    void *bytes;    /* a taken read buffer */
-    int references; /* sends outstanding, and one while they are being issued; under the mutex */
-};
-
 static void *port;
 static mutex_type mutex = MUTEX_INIT;
 static struct member *members;
 
-/* The mutex is held. */
-static void let_go( struct message *message )
+static void release( void *message )
 {
-    if( --message->references > 0 )
-        return;
-    socket_iocp_release_buffer( message->bytes );
-    free( message );
+    socket_iocp_release_buffer( message );
 }
 
 static void accepted( SOCKET socket, struct sockaddr *local, struct sockaddr *remote, void *listener, void **user )
@@ -59,61 +49,49 @@ static void accepted( SOCKET socket, struct sockaddr *local, struct sockaddr *re
 }
 
 /* An issue call never runs a callback, so it may be made with the mutex held. */
-static void send_to_others( const struct member *from, struct message *message, DWORD byte_count )
+static void send_to_others( const struct member *from, void *message, DWORD byte_count )
 {
     struct member *member;
     lock( &mutex );
     for( member = members; member != NULL; member = member->next )
     {
-        if( member == from )
-            continue;
-        message->references++;
-        switch( socket_iocp_issue_async_send( port, member->handle, message->bytes, byte_count, message ) )
-        {
-        case 0:
-            break;
-        case SOCKET_IOCP_E_QUEUE_FULL:
+        /* Any other error says that it is ending already. */
+        if( member != from && socket_iocp_issue_shared_send( port, member->handle, message, 0, byte_count, NULL ) ==
+                                  SOCKET_IOCP_E_QUEUE_FULL )
             socket_iocp_abort_socket( port, member->handle );
-            message->references--;
-            break;
-        default: /* it is ending already */
-            message->references--;
-            break;
-        }
     }
-    let_go( message );
     unlock( &mutex );
 }
 
 static void received( SOCKET socket, void *read_buffer, DWORD byte_count, void *user )
 {
     struct member *member = user;
-    struct message *message;
-    (void)socket, (void)read_buffer;
+    void *message;
+    (void)socket;
     if( byte_count == 0 )
     {
         socket_iocp_close_socket( port, member->handle );
         return;
     }
-    message = malloc( sizeof *message );
-    if( message == NULL || socket_iocp_take_buffer( port, member->handle, &message->bytes ) != 0 )
+    if( socket_iocp_take_buffer( port, member->handle, &read_buffer ) != 0 )
     {
-        free( message );
         socket_iocp_abort_socket( port, member->handle );
         return;
     }
-    message->references = 1;
+    if( socket_iocp_share_buffer( read_buffer, byte_count, release, read_buffer, &message ) != 0 )
+    {
+        socket_iocp_release_buffer( read_buffer );
+        socket_iocp_abort_socket( port, member->handle );
+        return;
+    }
     send_to_others( member, message, byte_count );
+    socket_iocp_release_shared( message );
     socket_iocp_issue_recv( port, member->handle );
 }
 
-/* Sent or not: this member needs the message no more. */
 static void sent( SOCKET socket, void *user, void *write )
 {
-    (void)socket, (void)user;
-    lock( &mutex );
-    let_go( write );
-    unlock( &mutex );
+    (void)socket, (void)user, (void)write;
 }
 
 static void ended( SOCKET socket, void *user )

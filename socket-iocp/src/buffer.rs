@@ -6,6 +6,7 @@
 
 mod carrier;
 mod copied;
+mod owned;
 mod parts;
 mod send;
 

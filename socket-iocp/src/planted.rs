@@ -90,6 +90,8 @@ mod bugs {
         CopyIsWrong,
         /// The rest of a vectored send of which a part has gone is sent in another order.
         PartsTurnedRound,
+        /// The owner of a send's bytes is never dropped.
+        OwnerForgotten,
 
         of several:
         /// A push does not publish what it pushes.

@@ -19,6 +19,7 @@ on_every_backend!(
     one_for_a_copy_from_another_thread,
     none_for_a_copy_that_is_sent_again,
     one_for_a_vectored_send,
+    none_for_shared_bytes_but_the_send,
     none_for_an_accept,
 );
 
@@ -258,6 +259,33 @@ fn one_for_a_vectored_send(lab: &Lab) {
     });
     COUNTED_BY.set(None);
     assert_eq!(allocations, ROUNDS);
+}
+
+/// The owner of a send's bytes.
+struct Owner(Arc<[u8]>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn none_for_shared_bytes_but_the_send(lab: &Lab) {
+    let scene = Scene::new(lab, Play::Nothing);
+    let (socket, mut client) = scene.add(lab);
+    let shared: Arc<[u8]> = Arc::from(&b"shared.."[..]);
+    COUNTED_BY.set(Some(scene.counter));
+    let allocations = scene.count(|round| {
+        let buffer = match round % 2 {
+            0 => SendBuffer::from(shared.clone()),
+            _ => SendBuffer::from_owner(Owner(shared.clone())).ok().expect("memory"),
+        };
+        scene.port.send(socket, buffer, ()).expect("a live socket");
+        scene.sends.wait_for("a send", round);
+        assert_eq!(client.read(&mut [0; 8]).expect("the bytes"), 8);
+    });
+    COUNTED_BY.set(None);
+    assert_eq!(allocations, ROUNDS, "one block a send, with the owner in it");
 }
 
 fn none_for_a_copy_that_is_sent_again(lab: &Lab) {

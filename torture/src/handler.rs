@@ -50,6 +50,25 @@ impl WriteToken {
     }
 }
 
+/// The owner of a send's bytes.
+#[derive(Debug)]
+pub(crate) struct OwnedBytes {
+    bytes: Vec<u8>,
+    _held: Held,
+}
+
+impl OwnedBytes {
+    pub(crate) fn new(bytes: Vec<u8>, count: &Arc<AtomicI64>) -> OwnedBytes {
+        OwnedBytes { bytes, _held: Held::new(count) }
+    }
+}
+
+impl AsRef<[u8]> for OwnedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// What goes with a listener.
 #[derive(Debug)]
 pub(crate) struct ListenerToken {

@@ -9,7 +9,11 @@ use std::time::Duration;
 /// The pattern of an async send of so many bytes, in whichever of its ways.
 macro_rules! async_send {
     ($len:pat) => {
-        Call::Send($len) | Call::SendWithoutMemory($len) | Call::SendCopy($len) | Call::SendParts($len)
+        Call::Send($len)
+            | Call::SendWithoutMemory($len)
+            | Call::SendCopy($len)
+            | Call::SendParts($len)
+            | Call::SendOwned($len)
     };
 }
 

@@ -76,6 +76,8 @@ pub enum Call {
     SendCopy(u16),
     /// An async send of so many bytes in several parts.
     SendParts(u16),
+    /// An async send of so many bytes that a value of the program's owns.
+    SendOwned(u16),
 }
 
 /// Where a fault goes.
@@ -210,6 +212,7 @@ fn send(random: &mut Rng) -> Call {
     match random.u8(..8) {
         0 => Call::SendCopy(len),
         1 => Call::SendParts(len),
+        2 => Call::SendOwned(len),
         _ => Call::Send(len),
     }
 }

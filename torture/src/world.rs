@@ -1,7 +1,7 @@
 //! The world of one program: the network, its clients, and what the model knows of the port.
 
 use crate::bytes::Stream;
-use crate::handler::{ListenerToken, SocketToken, Tortured, WriteToken};
+use crate::handler::{ListenerToken, OwnedBytes, SocketToken, Tortured, WriteToken};
 use crate::model::{Broken, Circumstances, Ending, Given, Limits, Socket};
 use crate::program::{self, Call, Setup};
 use crate::refusal;
@@ -19,6 +19,16 @@ use std::time::Duration;
 
 /// Read buffers that the program keeps back at most.
 const KEPT_BUFFERS: usize = 4;
+
+/// How one buffer is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    Async,
+    WithoutMemory,
+    Sync,
+    /// An async send, whose bytes are those of a value.
+    Owned,
+}
 
 /// What is given to a send, in parts of lengths that differ from send to send; the first and one in the midst are empty now and
 /// then.
@@ -246,13 +256,18 @@ impl State {
         let queued = self.sockets.iter().filter(|socket| !socket.ended).map(Socket::queued_bytes).sum();
         let (handle, held) = (self.sockets[place].handle, self.held.clone());
         let socket = &mut self.sockets[place];
-        let send = |len: u16, sync: bool, refused: bool| {
+        let send = |len: u16, way: Way| {
             let given = socket.give(len.into());
             let token = WriteToken::new(given.write, len.into(), &held);
-            let issue = || {
-                if sync { port.sync_send(handle, given.bytes, token) } else { port.send(handle, given.bytes, token) }
+            let issue = |bytes: SendBuffer| match way {
+                Way::Sync => port.sync_send(handle, bytes, token),
+                _ => port.send(handle, bytes, token),
             };
-            let answer = if refused { refusal::refuse(issue) } else { issue() };
+            let answer = match way {
+                Way::WithoutMemory => refusal::refuse(|| issue(given.bytes.into())),
+                Way::Owned => issue(SendBuffer::from_owner(OwnedBytes::new(given.bytes, &held)).unwrap_or_default()),
+                Way::Sync | Way::Async => issue(given.bytes.into()),
+            };
             answer.map_err(|rejected| {
                 let whole = rejected.write.len == rejected.buffer.len();
                 (rejected.error, whole)
@@ -276,15 +291,16 @@ impl State {
         let whole = |answer: Result<(), Error>| answer.map_err(|error| (error, true));
         let answer = match call {
             Call::Recv => whole(port.recv(handle)),
-            Call::Send(len) => send(len, false, false),
-            Call::SendWithoutMemory(len) => send(len, false, true),
-            Call::SyncSend(len) => send(len, true, false),
+            Call::Send(len) => send(len, Way::Async),
+            Call::SendWithoutMemory(len) => send(len, Way::WithoutMemory),
+            Call::SyncSend(len) => send(len, Way::Sync),
             Call::Shutdown => whole(port.shutdown_send(handle)),
             Call::Close => whole(port.close(handle)),
             Call::Abort => whole(port.abort(handle)),
             Call::Remove => whole(port.remove(handle)),
             Call::SendCopy(len) => send_copy(len),
             Call::SendParts(len) => send_parts(len),
+            Call::SendOwned(len) => send(len, Way::Owned),
         };
         let limits = Limits::of(&self.setup, queued, self.unsettled);
         let checked = match answer {

@@ -2,7 +2,9 @@
 
 use super::ReadBuffer;
 use super::copied::Copied;
+use super::owned::Owned;
 use super::parts::Parts;
+use crate::handle::NodeRef;
 use crate::planted::planted;
 use crate::sys::MAX_GATHER;
 use crate::{Error, ErrorCode};
@@ -16,7 +18,8 @@ use std::{fmt, slice};
 /// Bytes that exist already go as they are, without a copy: `Vec<u8>`, `String`, `Box<[u8]>`, `&'static [u8]`,
 /// [`ReadBuffer`]. Small ones made on the spot go by [`PortHandle::send_copy`](crate::PortHandle::send_copy), several that belong
 /// together by [`PortHandle::send_vectored`](crate::PortHandle::send_vectored). The same bytes for many sockets are an `Arc<[u8]>`
-/// or `Arc<Vec<u8>>`: each send of a clone costs one count up, and one down when it has been reported.
+/// or `Arc<Vec<u8>>`: each send of a clone costs one count up, and one down when it has been reported. What is none of these, a
+/// range of shared memory say, has an owner: [`from_owner`](SendBuffer::from_owner).
 pub struct SendBuffer(Repr);
 
 enum Repr {
@@ -29,15 +32,40 @@ enum Repr {
     Raw(*const u8, usize),
     Copied(Copied),
     Parts(Parts),
+    Owned(Owned),
 }
 
-// SAFETY: every variant but three is Send and Sync; `Raw` promises as much (see `from_raw`), `Copied` owns its bytes and `Parts`
-// its buffers, which are no thread's.
+// SAFETY: every variant but four is Send and Sync; `Raw` promises as much (see `from_raw`), `Copied` owns its bytes, `Parts` its
+// buffers, which are no thread's, and the owner of `Owned` is Send and Sync.
 unsafe impl Send for SendBuffer {}
 // SAFETY: as above; through `&SendBuffer` the bytes can only be read.
 unsafe impl Sync for SendBuffer {}
 
 impl SendBuffer {
+    /// The bytes of any value, which is asked for them once, at once, and dropped with the buffer: a range of shared memory, a
+    /// mapped file, another library's buffer. Owner and async send share one heap block, if [`Handler::Write`](crate::Handler::Write)
+    /// has no more than 8 bytes. When memory is refused, the owner comes back.
+    ///
+    /// ```
+    /// # use socket_iocp::SendBuffer;
+    /// # use std::{ops::Range, sync::Arc};
+    /// /// A part of bytes that many sends share.
+    /// struct Part(Arc<[u8]>, Range<usize>);
+    ///
+    /// impl AsRef<[u8]> for Part {
+    ///     fn as_ref(&self) -> &[u8] {
+    ///         &self.0[self.1.clone()]
+    ///     }
+    /// }
+    ///
+    /// let shared: Arc<[u8]> = Arc::from(&b"one two three"[..]);
+    /// let Ok(buffer) = SendBuffer::from_owner(Part(shared.clone(), 4..7)) else { panic!("no memory") };
+    /// assert_eq!(buffer.as_slice(), Some(&b"two"[..]));
+    /// ```
+    pub fn from_owner<O: AsRef<[u8]> + Send + Sync + 'static>(owner: O) -> Result<SendBuffer, O> {
+        Owned::new(owner, NodeRef::<usize>::LAYOUT).map(|owned| SendBuffer(Repr::Owned(owned)))
+    }
+
     /// The caller's memory, as the C interface takes it.
     ///
     /// # Safety
@@ -74,6 +102,8 @@ impl SendBuffer {
             Repr::Copied(copied) => unsafe { copied.carrier().room_for(wanted) },
             // SAFETY: as above.
             Repr::Parts(parts) => unsafe { parts.carrier().room_for(wanted) },
+            // SAFETY: as above.
+            Repr::Owned(owned) => unsafe { owned.carrier().room_for(wanted) },
             _ => None,
         }
     }
@@ -92,6 +122,7 @@ impl SendBuffer {
             // SAFETY: `from_raw`'s caller promised it.
             Repr::Raw(data, len) => unsafe { slice::from_raw_parts(*data, *len) },
             Repr::Copied(copied) => copied.bytes(),
+            Repr::Owned(owned) => owned.bytes(),
         }
     }
 

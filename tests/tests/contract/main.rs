@@ -56,6 +56,7 @@ mod sends_are_never_overtaken;
 mod sends_in_order;
 mod sends_of_any_length;
 mod sends_of_nothing;
+mod shared_sends;
 mod simulation;
 mod stack_does_not_grow;
 #[cfg(unix)]
