@@ -103,6 +103,8 @@ codes! {
     NoDescriptors = -33, "E_NO_DESCRIPTORS", "no descriptor left";
     /// An operating system error without a portable code; the OS code tells which.
     Os = -34, "E_OS", "operating system error";
+    /// The socket is connected already.
+    AlreadyConnected = -36, "E_ALREADY_CONNECTED", "the socket is connected already";
 }
 
 /// An error: the portable code, and the operating system's own code where one stands behind it.

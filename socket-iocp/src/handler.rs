@@ -38,6 +38,13 @@ pub trait Handler: Sized + Send + Sync + 'static {
     /// [`Farewell::socket`] hands it back.
     fn error(&self, context: &Context<'_, Self>, socket: Self::Socket, farewell: Farewell);
 
+    /// The connect has completed: the socket's first callback, with both addresses in
+    /// [`context.sockaddrs()`](Context::sockaddrs). A connect that fails, is cancelled or takes too long has no callback of its
+    /// own: the farewell tells why. The default does nothing.
+    fn connected(&self, context: &Context<'_, Self>, socket: &mut Self::Socket) {
+        let _ = (context, socket);
+    }
+
     /// The listen socket's farewell, after the return of its last accept callback. The default does nothing.
     fn listen_error(&self, port: &PortHandle<Self>, listener: &Self::Listener, reason: Result<(), Error>) {
         let _ = (port, listener, reason);
@@ -99,7 +106,7 @@ pub struct Context<'a, H: Handler> {
 /// Where a context finds its addresses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Names<'a> {
-    /// In the accept callback: as the system tells them, local and remote.
+    /// In the accept and the connect callback: as the system tells them, local and remote.
     Full(&'a [SockAddr; 2]),
     /// Later: as they were kept.
     Kept(&'a Info),
@@ -125,7 +132,7 @@ impl<H: Handler> Context<'_, H> {
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match self.names {
             Names::Full([local, _]) => local.as_socket(),
-            Names::Kept(info) => info.addresses.local(),
+            Names::Kept(info) => info.addresses.get().local(),
         }
     }
 
@@ -133,11 +140,12 @@ impl<H: Handler> Context<'_, H> {
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         match self.names {
             Names::Full([_, remote]) => remote.as_socket(),
-            Names::Kept(info) => info.addresses.remote(),
+            Names::Kept(info) => info.addresses.get().remote(),
         }
     }
 
-    /// Local and remote address as the accept callback is given them, of any family; `None` in every other callback.
+    /// Local and remote address as the accept and the connect callback are given them, of any family; `None` in every other
+    /// callback.
     pub fn sockaddrs(&self) -> Option<(&SockAddr, &SockAddr)> {
         match self.names {
             Names::Full([local, remote]) => Some((local, remote)),

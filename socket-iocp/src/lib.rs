@@ -54,8 +54,10 @@
 
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks, missing_docs)]
 
+mod adding;
 mod address;
 mod buffer;
+mod connects;
 mod error;
 mod handle;
 mod handler;

@@ -1,18 +1,16 @@
 //! The port: what a program holds and calls.
 
-use crate::address::Addresses;
-use crate::handle::{Claimer, Control, Entry, NodeRef, Refused, Slot, SocketHandle, SocketTable, resolve};
+use crate::handle::{Control, Entry, NodeRef, Refused, Slot, SocketHandle, SocketTable, resolve};
 use crate::handler::Handler;
-use crate::listener::{Listener, ListenerCore, ListenerEnd};
+use crate::listener::{ListenerCore, ListenerEnd};
 use crate::shared::Shared;
-use crate::worker::{Companion, Info, Local, Worker, identity_of, tell_foreign_close};
+use crate::worker::Worker;
 use crate::{BackendKind, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, sys};
 use std::fmt;
 use std::ops::Deref;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 /// A send that was not accepted: nothing was queued, everything comes back.
@@ -115,7 +113,7 @@ impl<H: Handler> PortHandle<H> {
     }
 
     /// Every call starts here.
-    fn enter(&self) -> Result<&Shared<H>, Error> {
+    pub(crate) fn enter(&self) -> Result<&Shared<H>, Error> {
         if sys::process::is_forked_child() { Err(ErrorCode::Closed.into()) } else { Ok(&self.shared) }
     }
 
@@ -144,189 +142,6 @@ impl<H: Handler> PortHandle<H> {
             Place::Here(worker) => worker.control(slot, generation, control),
             Place::Elsewhere(worker) => slot.head.post_control(generation, control, &shared.workers[worker].mailbox),
         })
-    }
-
-    /// Adds a listening stream socket. `backlog` (at least 1) bounds the connections taken from the kernel and not yet
-    /// given to an accept callback; that many accepts are kept ready (at most 1024 a worker).
-    ///
-    /// Errors: `InvalidArgument` (a zero backlog), `BadSocket`, `NotSocket`, `NotStream`, `NotListening`,
-    /// `AlreadyAdded`, `NoMemory`, `NoDescriptors` (the library accepts on a duplicate of its own), `Unsupported` (Windows:
-    /// the socket has a completion port already, or a provider without file handles), `Closed`.
-    pub fn add_listener(
-        &self,
-        socket: impl Into<Socket>,
-        backlog: usize,
-        state: H::Listener,
-    ) -> Result<ListenerHandle, NotAdded<H::Listener>> {
-        let socket = socket.into();
-        let core = match self.prepare_listener(&socket, backlog) {
-            Ok(core) => core,
-            Err(error) => return Err(NotAdded { error, socket, state }),
-        };
-        let shared = &self.shared;
-        let (workers, pinned) = (shared.workers.len(), shared.worker_of_listener(core.id));
-        let listener = Arc::new(Listener::new(core.clone(), state, workers, pinned));
-        if let Err(error) = shared.enlist(listener.clone()) {
-            SocketTable::leave(core.socket, Entry::Listener(core.id));
-            self.dissociate(&core);
-            self.restore_blocking(&core);
-            shared.net.close_listener(core.own);
-            let state = Arc::into_inner(listener).expect("nobody else has seen it").state;
-            return Err(NotAdded { error, socket, state });
-        }
-        socket.into_raw();
-        Ok(ListenerHandle(core.id))
-    }
-
-    fn prepare_listener(&self, socket: &Socket, backlog: usize) -> Result<Arc<ListenerCore>, Error> {
-        let shared = self.enter()?;
-        if backlog == 0 {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        // Before anything is done to the socket that not every system can undo.
-        if shared.is_closing() {
-            return Err(ErrorCode::Closed.into());
-        }
-        let raw = self.own_kind(socket)?;
-        shared.net.check_listening(raw)?;
-        let identity = shared.net.identity(raw)?;
-        if !shared.association_tells_newcomers() && SocketTable::get(raw).and_then(identity_of) == Some(identity.0) {
-            return Err(ErrorCode::AlreadyAdded.into());
-        }
-        let mut mailboxes = Vec::new();
-        mailboxes.try_reserve(shared.workers.len()).map_err(|_| ErrorCode::NoMemory)?;
-        mailboxes.extend(shared.workers.iter().map(|worker| worker.mailbox.clone()));
-        let nonblocking = shared.one_accept_is_enough();
-        let own = shared.net.duplicate_listener(raw, nonblocking)?;
-        let core = ListenerCore::register(raw, own, nonblocking, identity, backlog, mailboxes);
-        let entered = match &core {
-            Ok(core) => self.enter_listener(core),
-            Err(error) => Err(*error),
-        };
-        if let Err(error) = entered {
-            match &core {
-                Ok(core) => self.restore_blocking(core),
-                Err(_) => shared.net.restore_listener(own),
-            }
-            shared.net.close_listener(own.socket);
-            return Err(error);
-        }
-        core
-    }
-
-    fn enter_listener(&self, core: &ListenerCore) -> Result<(), Error> {
-        SocketTable::reserve(core.socket)?;
-        if let Some(worker) = self.shared.worker_of_listener(core.id) {
-            let associated = self.shared.workers[worker].mailbox.associate_listener(core.own);
-            associated.map_err(|error| self.why_not_associated(core.socket, core.identity.0, error))?;
-        }
-        let entered = self.enter_table(core.socket, core.identity.0, Entry::Listener(core.id));
-        entered.inspect_err(|_| self.dissociate(core))
-    }
-
-    /// Unties a listener from its worker that was not added after all.
-    fn dissociate(&self, core: &ListenerCore) {
-        if let Some(worker) = self.shared.worker_of_listener(core.id) {
-            self.shared.workers[worker].mailbox.dissociate(core.own);
-        }
-    }
-
-    /// A completion port takes a socket once. One that stands in the table is in a port of this library; any other has a
-    /// completion port of somebody else's.
-    fn why_not_associated(&self, raw: RawSocket, identity: u32, error: Error) -> Error {
-        let known = SocketTable::get(raw).and_then(identity_of) == Some(identity);
-        if known && error.code() == ErrorCode::Unsupported { ErrorCode::AlreadyAdded.into() } else { error }
-    }
-
-    /// Gives a listener's open file the blocking mode back that it came with.
-    fn restore_blocking(&self, core: &ListenerCore) {
-        if core.must_restore_blocking() {
-            self.shared.net.restore_blocking(core.own);
-        }
-    }
-
-    /// The socket's number, if it is of the kind (the system's, or simulated) that this port serves.
-    fn own_kind(&self, socket: &Socket) -> Result<RawSocket, Error> {
-        let fits = socket.is_sim() == matches!(self.shared.kind, BackendKind::Sim);
-        if fits { Ok(socket.as_raw()) } else { Err(ErrorCode::Unsupported.into()) }
-    }
-
-    /// Enters a number that the caller brings into the process's table. If somebody stands there already, the
-    /// identities tell whether it is this very socket, or one that was closed behind the library's back.
-    fn enter_table(&self, raw: RawSocket, identity: u32, entry: Entry) -> Result<(), Error> {
-        loop {
-            let before = SocketTable::get(raw);
-            if !self.shared.association_tells_newcomers() && before.and_then(identity_of) == Some(identity) {
-                return Err(ErrorCode::AlreadyAdded.into());
-            }
-            if SocketTable::enter(raw, before, entry)? {
-                before.into_iter().for_each(tell_foreign_close);
-                return Ok(());
-            }
-        }
-    }
-
-    /// Adds a connected stream socket. Nothing happens on it until an operation is issued.
-    ///
-    /// Errors: `BadSocket`, `NotSocket`, `NotStream`, `Listening`, `NotConnected`, `AlreadyAdded`, `Unsupported` (Windows:
-    /// the socket has a completion port already, a provider without file handles, or was made without
-    /// `WSA_FLAG_OVERLAPPED`), `Limit`, `NoMemory`, `Closed`.
-    pub fn add_connected(
-        &self,
-        socket: impl Into<Socket>,
-        state: H::Socket,
-    ) -> Result<SocketHandle, NotAdded<H::Socket>> {
-        let socket = socket.into();
-        let mut state = Some(state);
-        match self.try_add_connected(&socket, &mut state) {
-            Ok(handle) => {
-                socket.into_raw();
-                Ok(handle)
-            }
-            Err(error) => Err(NotAdded { error, socket, state: state.expect("taken only when nothing can fail") }),
-        }
-    }
-
-    fn try_add_connected(&self, socket: &Socket, state: &mut Option<H::Socket>) -> Result<SocketHandle, Error> {
-        let shared = self.enter()?;
-        if shared.is_closing() {
-            return Err(ErrorCode::Closed.into());
-        }
-        let raw = self.own_kind(socket)?;
-        shared.net.check_connected(raw)?;
-        let identity = shared.net.identity(raw)?;
-        let addresses = Addresses::of(&shared.net.local_address(raw), &shared.net.remote_address(raw));
-        if !shared.admit() {
-            return Err(ErrorCode::Limit.into());
-        }
-        let target = &shared.workers[shared.choose_worker(0)];
-        let entered = target.slots.allocate().and_then(|slot| {
-            // So that nothing can be refused once the socket is tied to the worker.
-            SocketTable::reserve(raw)?;
-            let handle = slot.promise(identity.0);
-            let associated = target.mailbox.associate(raw, handle);
-            let io = associated.map_err(|error| self.why_not_associated(raw, identity.0, error))?;
-            let entered = self.enter_table(raw, identity.0, Entry::Socket(handle));
-            entered.inspect_err(|_| target.mailbox.dissociate(raw))?;
-            Ok((slot, io))
-        });
-        let (slot, io) = match entered {
-            Ok(entered) => entered,
-            Err(error) => {
-                shared.discharge();
-                return Err(error);
-            }
-        };
-        let companion = state.take().map_or(Companion::Nobody, Companion::State);
-        let local = Local::new(Info { raw, addresses }, io, companion);
-        let slot = slot.fill(local, identity.0, Claimer::Local);
-        let handle = slot.handle();
-        // Pairs with the fence in `wind_up`: either the worker sees this socket, or we see that the port is closing.
-        fence(Ordering::SeqCst);
-        if shared.is_closing() {
-            target.mailbox.listeners_changed();
-        }
-        Ok(handle)
     }
 
     /// The handle of a socket in this port, by its number. From the accept callback to the end of the farewell.

@@ -1,5 +1,6 @@
 //! What a port's workers and callers share.
 
+use crate::connects::Connects;
 use crate::handle::{Mailbox, PortNumber, Queue, Slots, is_inside};
 use crate::handler::Handler;
 use crate::listener::{Listener, ListenerEnd};
@@ -24,13 +25,20 @@ pub(crate) struct WorkerShared<H: Handler> {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) slots: Slots<H>,
     pub(crate) counters: Counters,
+    pub(crate) connects: Connects,
     /// Sockets given to this worker so far.
     assigned: AtomicUsize,
 }
 
 impl<H: Handler> WorkerShared<H> {
     pub(crate) fn new(mailbox: Arc<Mailbox>, slots: Slots<H>) -> WorkerShared<H> {
-        WorkerShared { mailbox, slots, counters: Counters::default(), assigned: AtomicUsize::new(0) }
+        WorkerShared {
+            mailbox,
+            slots,
+            counters: Counters::default(),
+            connects: Connects::default(),
+            assigned: AtomicUsize::new(0),
+        }
     }
 }
 

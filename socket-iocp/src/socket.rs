@@ -8,13 +8,14 @@
 //!
 //! # Phases
 //! ```text
-//! Arriving ──its accept callback──> Open
+//! Arriving ──its accept callback──> Open (perhaps not connected yet)
 //! Open ──close──> Closing ──all sent, FIN sent, peer's FIN seen──> Ending ──all quiet, all reported──> Ended
 //!   │                └──linger limit, failure, abort──────────────────^
 //!   └──failure, abort, remove, panic, foreign close───────────────────┘
 //! ```
 //! - `Arriving`: an accepted socket whose accept callback is due; nobody has its handle yet. Others begin `Open`.
-//! - `Open`: operations are accepted. A shutdown of the sending side waits until what is queued has gone.
+//! - `Open`: operations are accepted. A socket that came unconnected is connected first ([`Connect`]): nothing else is started
+//!   before, and its connect's callback comes before all others. A shutdown of the sending side waits until what is queued has gone.
 //! - `Closing`: what is queued is sent, then FIN; whatever the peer sends is read and discarded meanwhile.
 //! - `Ending`: nothing new is started, what the kernel has is cancelled; when the kernel has nothing any more, the sends left
 //!   are failed.
@@ -47,6 +48,21 @@ enum RecvState {
     Cancelling,
     /// Ended with bytes or FIN; its callback is due after this many done sends have been reported.
     Ready { after_sends: u32 },
+}
+
+/// The connect of a socket that came unconnected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Connect {
+    /// None: it is connected, or never will be.
+    Over,
+    /// To be given to the kernel.
+    Wanted,
+    /// With the kernel.
+    Pending,
+    /// With the kernel, and to be cancelled or cancelled already.
+    Cancelling,
+    /// Connected; its callback is due.
+    Ready,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,13 +106,25 @@ pub(crate) enum Close {
     Never,
 }
 
+/// How a socket comes into the port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// From a listener: its accept callback is due.
+    Accepted,
+    Connected,
+    /// Its connect is to be started.
+    Unconnected,
+}
+
 /// What the worker is to do in the operating system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
+    StartConnect,
     StartRecv,
     StartSend,
     CancelRecv,
     CancelSend,
+    CancelConnect,
     ShutdownSend,
 }
 
@@ -105,6 +133,7 @@ pub(crate) enum Step {
 pub(crate) enum Event<W> {
     /// The accept callback of a new connection.
     Accept,
+    Connected,
     /// A recv's; no bytes are the peer's FIN.
     Recv(ReadBuffer),
     Sent(NodeRef<W>),
@@ -122,6 +151,7 @@ pub(crate) struct Machine<W> {
     fate: Fate,
     recv: RecvState,
     phase: Phase,
+    connect: Connect,
     fin: Fin,
     close: Close,
     /// An internet socket, not a Unix one.
@@ -135,14 +165,15 @@ pub(crate) struct Machine<W> {
 }
 
 impl<W> Machine<W> {
-    /// A socket's machine; an accepted one owes its accept callback first.
-    pub(crate) const fn new(accept_due: bool, internet: bool) -> Machine<W> {
+    /// A socket's machine.
+    pub(crate) const fn new(origin: Origin, internet: bool) -> Machine<W> {
         Machine {
             sends: SendQueue::new(),
             buffer: ReadBuffer::empty(),
             fate: Fate::GoesOn(Limit::NONE),
             recv: RecvState::Idle,
-            phase: if accept_due { Phase::Arriving } else { Phase::Open },
+            phase: if matches!(origin, Origin::Accepted) { Phase::Arriving } else { Phase::Open },
+            connect: if matches!(origin, Origin::Unconnected) { Connect::Wanted } else { Connect::Over },
             fin: Fin::NotWanted,
             close: Close::Background,
             internet,
@@ -187,8 +218,12 @@ impl<W> Machine<W> {
         }
     }
 
-    /// Closes gracefully; true if the linger limit starts to run.
+    /// Closes gracefully; true if the linger limit starts to run. A socket that is not connected yet has nothing to wait for,
+    /// unless something is to be sent.
     pub(crate) fn close(&mut self) -> bool {
+        if self.phase == Phase::Open && !self.is_connected() && self.sends.is_flushed() {
+            self.end(None, Close::Background);
+        }
         if self.phase != Phase::Open {
             return false;
         }
@@ -244,6 +279,21 @@ impl<W> Machine<W> {
 
     // ---- completions ----
 
+    /// The kernel's connect has ended.
+    pub(crate) fn connect_ended(&mut self, result: Result<(), Failure>) {
+        assert!(matches!(self.connect, Connect::Pending | Connect::Cancelling), "a completion of no connect");
+        self.connect = if self.is_ending() { Connect::Over } else { Connect::Wanted };
+        match result {
+            // Also when the socket is ending: it was connected before the cancel took effect, and that is told.
+            Ok(()) => self.connect = Connect::Ready,
+            Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {}
+            Err(Failure::Os(os)) => {
+                self.connect = Connect::Over;
+                self.end(Some(Error::from_os(os)), Close::Background);
+            }
+        }
+    }
+
     /// The kernel's recv has ended.
     pub(crate) fn recv_ended(&mut self, result: Result<ReadBuffer, Failure>) {
         assert!(matches!(self.recv, RecvState::Pending | RecvState::Cancelling), "a completion of no recv");
@@ -281,6 +331,9 @@ impl<W> Machine<W> {
         if readable && matches!(self.recv, RecvState::Pending | RecvState::Cancelling) {
             self.recv_ended(Err(Failure::Again));
         }
+        if writable && matches!(self.connect, Connect::Pending | Connect::Cancelling) {
+            self.connect_ended(Err(Failure::Again));
+        }
         if writable && self.sends.is_in_kernel() {
             self.send_ended(Err(Failure::Again));
         }
@@ -306,7 +359,7 @@ impl<W> Machine<W> {
 
     /// There may be memory again, which the kernel has refused to a recv or a send. True if an operation waits for it.
     pub(crate) fn shortage_over(&mut self) -> bool {
-        self.sends.resume() || self.wants_recv()
+        self.sends.resume() || self.wants_recv() || self.wants_connect()
     }
 
     /// One more interval has passed; after more than `limit` without progress the socket has been idle too long.
@@ -343,6 +396,13 @@ impl<W> Machine<W> {
     }
 
     fn next_open_step(&mut self, in_transit: bool) -> Option<Step> {
+        if self.connect == Connect::Wanted {
+            self.connect = Connect::Pending;
+            return Some(Step::StartConnect);
+        }
+        if !self.is_connected() {
+            return None;
+        }
         if self.sends.can_start() {
             return Some(Step::StartSend);
         }
@@ -364,6 +424,14 @@ impl<W> Machine<W> {
     }
 
     fn next_ending_step(&mut self, in_transit: bool) -> Option<Step> {
+        match self.connect {
+            Connect::Wanted => self.connect = Connect::Over,
+            Connect::Pending => {
+                self.connect = Connect::Cancelling;
+                return Some(Step::CancelConnect);
+            }
+            Connect::Over | Connect::Cancelling | Connect::Ready => {}
+        }
         match self.recv {
             RecvState::Wanted => self.recv = RecvState::Idle,
             RecvState::Pending => {
@@ -375,7 +443,7 @@ impl<W> Machine<W> {
         if self.sends.start_cancel() {
             return Some(Step::CancelSend);
         }
-        if self.recv == RecvState::Cancelling || self.sends.is_in_kernel() {
+        if self.recv == RecvState::Cancelling || self.connect == Connect::Cancelling || self.sends.is_in_kernel() {
             return None;
         }
         if !self.sends.is_flushed() {
@@ -392,6 +460,10 @@ impl<W> Machine<W> {
         if self.phase == Phase::Arriving {
             self.phase = Phase::Open;
             return Some(Event::Accept);
+        }
+        if self.connect == Connect::Ready {
+            self.connect = Connect::Over;
+            return Some(Event::Connected);
         }
         // Before the sends that made it so: their callbacks may only make the bytes fewer.
         if self.tells_watermark() {
@@ -423,7 +495,8 @@ impl<W> Machine<W> {
     pub(crate) fn events_due(&self) -> usize {
         let recv = matches!(self.recv, RecvState::Ready { .. });
         let others = usize::from(recv) + usize::from(matches!(self.phase, Phase::Arriving | Phase::Ended));
-        self.sends.done() as usize + others + usize::from(self.tells_watermark())
+        let connect = usize::from(self.connect == Connect::Ready);
+        self.sends.done() as usize + others + connect + usize::from(self.tells_watermark())
     }
 
     // ---- what the worker asks ----
@@ -440,7 +513,7 @@ impl<W> Machine<W> {
 
     /// Whether an operation is outstanding, which the peer's idleness may end.
     pub(crate) fn awaits_peer(&self) -> bool {
-        self.phase == Phase::Open && (self.awaits_input() || !self.sends.is_flushed())
+        self.phase == Phase::Open && self.is_connected() && (self.awaits_input() || !self.sends.is_flushed())
     }
 
     fn awaits_input(&self) -> bool {
@@ -450,6 +523,15 @@ impl<W> Machine<W> {
     /// Whether an end of input may in truth be a reset that a send has been told of, and told nobody.
     pub(crate) fn may_hide_a_reset(&self) -> bool {
         self.internet && self.fin != Fin::Sent
+    }
+
+    fn is_connected(&self) -> bool {
+        matches!(self.connect, Connect::Over | Connect::Ready)
+    }
+
+    /// Whether a connect waits to be started.
+    pub(crate) fn wants_connect(&self) -> bool {
+        self.connect == Connect::Wanted
     }
 
     /// Whether a recv waits to be started.
@@ -482,7 +564,7 @@ impl<W> Machine<W> {
 
     /// The farewell has returned: what was kept goes.
     pub(crate) fn leave(&mut self) {
-        *self = Machine { phase: Phase::Gone, ..Machine::new(false, false) };
+        *self = Machine { phase: Phase::Gone, ..Machine::new(Origin::Connected, false) };
     }
 
     pub(crate) fn is_gone(&self) -> bool {

@@ -34,6 +34,8 @@ macro_rules! counters {
 counters! {
     /// Connections accepted.
     accepts,
+    /// Connects completed with success.
+    connects,
     /// Recvs completed with data or FIN.
     recvs,
     /// Sends completed with success.

@@ -35,6 +35,14 @@ impl From<Peer> for Client {
 }
 
 impl Client {
+    /// The address of the other end, if it is known.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Repr::Tcp(stream) => stream.peer_addr().ok(),
+            Repr::Sim(peer) => Some(peer.peer_addr()),
+        }
+    }
+
     /// Writes everything.
     pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.0 {

@@ -14,6 +14,8 @@ const BOUND: Duration = Duration::from_secs(30);
 pub enum Event {
     /// An accept callback, with the listener's state.
     Accepted { handle: SocketHandle, listener: u64, remote: Option<SocketAddr>, thread: ThreadId },
+    /// A connect callback, with the socket's state.
+    Connected { handle: SocketHandle, state: u64, local: Option<SocketAddr>, remote: Option<SocketAddr> },
     /// A recv callback, with the socket's state.
     Received { handle: SocketHandle, state: u64, result: Result<Vec<u8>, Error> },
     /// A send callback, with the socket's and the write's state.
@@ -31,6 +33,7 @@ impl Event {
     pub fn handle(&self) -> Option<SocketHandle> {
         match self {
             Event::Accepted { handle, .. }
+            | Event::Connected { handle, .. }
             | Event::Received { handle, .. }
             | Event::Sent { handle, .. }
             | Event::Farewell { handle, .. }
@@ -240,6 +243,11 @@ impl Handler for Probe {
     fn accept(&self, context: &Context<'_, Self>, listener: &u64) -> Option<u64> {
         let (handle, remote, thread) = (context.handle(), context.remote_addr(), thread::current().id());
         self.note(Some(context), Event::Accepted { handle, listener: *listener, remote, thread })
+    }
+
+    fn connected(&self, context: &Context<'_, Self>, socket: &mut u64) {
+        let (local, remote) = (context.local_addr(), context.remote_addr());
+        self.note(Some(context), Event::Connected { handle: context.handle(), state: *socket, local, remote });
     }
 
     fn recv(&self, context: &Context<'_, Self>, socket: &mut u64, received: Result<ReadBuffer, Error>) {

@@ -42,6 +42,7 @@ fn events(machine: &mut Under) -> Vec<String> {
     while let Some(event) = machine.next_event() {
         all.push(match event {
             Event::Accept => "accept".into(),
+            Event::Connected => "connected".into(),
             Event::Recv(buffer) => format!("recv {}", String::from_utf8_lossy(&buffer)),
             Event::Sent(node) => {
                 let send = node.finish();
@@ -62,7 +63,7 @@ const RESET: Failure = Failure::Os(errno::ECONNRESET);
 
 #[test]
 fn one_recv_gives_one_callback() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     assert_eq!(steps(&mut machine), []);
     machine.issue_recv();
     assert_eq!(steps(&mut machine), [Step::StartRecv]);
@@ -74,7 +75,7 @@ fn one_recv_gives_one_callback() {
 
 #[test]
 fn an_operation_without_effect_is_started_again() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     send(&mut machine, b"x", 1);
     assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
@@ -89,7 +90,7 @@ fn an_operation_without_effect_is_started_again() {
 
 #[test]
 fn events_keep_their_order() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     send(&mut machine, b"a", 1);
     steps(&mut machine);
@@ -103,7 +104,7 @@ fn events_keep_their_order() {
 
 #[test]
 fn an_accept_comes_before_everything() {
-    let mut machine = Under::new(true, true);
+    let mut machine = Under::new(Origin::Accepted, true);
     assert_eq!((steps(&mut machine), machine.events_due()), (vec![], 1));
     assert_eq!(events(&mut machine), ["accept"]);
     machine.issue_recv();
@@ -112,7 +113,7 @@ fn an_accept_comes_before_everything() {
 
 #[test]
 fn a_shutdown_waits_for_what_is_queued_or_on_its_way() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     send(&mut machine, b"ab", 1);
     machine.shutdown_send();
     assert_eq!(steps(&mut machine), [Step::StartSend]);
@@ -125,7 +126,7 @@ fn a_shutdown_waits_for_what_is_queued_or_on_its_way() {
 
 #[test]
 fn a_close_sends_then_fins_then_discards_up_to_the_peers_fin() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     send(&mut machine, b"ab", 1);
     assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
@@ -142,7 +143,7 @@ fn a_close_sends_then_fins_then_discards_up_to_the_peers_fin() {
 
 #[test]
 fn a_close_after_the_peers_fin_reads_no_more() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     steps(&mut machine);
     machine.recv_ended(Ok(ReadBuffer::empty()));
@@ -153,7 +154,7 @@ fn a_close_after_the_peers_fin_reads_no_more() {
 
 #[test]
 fn what_was_received_before_a_close_is_reported() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     steps(&mut machine);
     machine.recv_ended(Ok(bytes(b"kept")));
@@ -164,7 +165,7 @@ fn what_was_received_before_a_close_is_reported() {
 
 #[test]
 fn the_linger_limit_cancels_what_is_unsent() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     send(&mut machine, b"ab", 1);
     send(&mut machine, b"cd", 2);
     steps(&mut machine);
@@ -190,7 +191,7 @@ fn intervals_until_the_end(machine: &mut Under, limit: u8) -> usize {
 
 #[test]
 fn a_peer_that_sends_nothing_is_idle() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     steps(&mut machine);
     assert!(machine.awaits_peer());
@@ -203,7 +204,7 @@ fn a_peer_that_sends_nothing_is_idle() {
 
 #[test]
 fn a_peer_that_takes_nothing_is_idle_whatever_it_sends() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     send(&mut machine, b"ab", 1);
     steps(&mut machine);
     for _ in 0..8 {
@@ -223,7 +224,7 @@ fn a_peer_that_takes_nothing_is_idle_whatever_it_sends() {
 
 #[test]
 fn every_byte_begins_the_idle_time_anew() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     send(&mut machine, b"abc", 1);
     for _ in 0..3 {
@@ -244,7 +245,7 @@ fn every_byte_begins_the_idle_time_anew() {
 
 #[test]
 fn a_closing_socket_is_not_idle() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     send(&mut machine, b"ab", 1);
     machine.close();
@@ -255,7 +256,7 @@ fn a_closing_socket_is_not_idle() {
 
 #[test]
 fn an_abort_cancels_and_waits_for_the_kernel() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     send(&mut machine, b"ab", 1);
     steps(&mut machine);
@@ -270,7 +271,7 @@ fn an_abort_cancels_and_waits_for_the_kernel() {
 
 #[test]
 fn an_abort_overrides_a_close() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.close();
     steps(&mut machine);
     machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
@@ -282,7 +283,7 @@ fn an_abort_overrides_a_close() {
 
 #[test]
 fn a_recv_that_beat_the_cancel_is_reported_before_the_farewell() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     steps(&mut machine);
     machine.end(None, Close::HandBack);
@@ -294,7 +295,7 @@ fn a_recv_that_beat_the_cancel_is_reported_before_the_farewell() {
 
 #[test]
 fn a_farewell_waits_for_claims_in_transit() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.end(None, Close::HandBack);
     assert_eq!(steps_in_transit(&mut machine, true), []);
     assert_eq!(events(&mut machine), Vec::<String>::new());
@@ -306,7 +307,7 @@ fn a_farewell_waits_for_claims_in_transit() {
 
 #[test]
 fn a_failed_recv_ends_the_socket() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     send(&mut machine, b"ab", 1);
     steps(&mut machine);
@@ -319,7 +320,7 @@ fn a_failed_recv_ends_the_socket() {
 
 #[test]
 fn a_failed_send_names_its_cause() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     send(&mut machine, b"ab", 1);
     send(&mut machine, b"cd", 2);
     steps(&mut machine);
@@ -332,7 +333,7 @@ fn a_failed_send_names_its_cause() {
 #[test]
 fn a_broken_pipe_is_a_reset_on_the_internet_only() {
     for (internet, code) in [(true, "Reset"), (false, "BrokenPipe")] {
-        let mut machine = Under::new(false, internet);
+        let mut machine = Under::new(Origin::Connected, internet);
         send(&mut machine, b"ab", 1);
         steps(&mut machine);
         machine.send_ended(Err(Failure::Os(errno::EPIPE)));
@@ -345,7 +346,7 @@ fn a_broken_pipe_is_a_reset_on_the_internet_only() {
 
 #[test]
 fn a_foreign_close_overrides_how_the_descriptor_ends() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
     machine.end_foreign();
     steps(&mut machine);
@@ -354,7 +355,7 @@ fn a_foreign_close_overrides_how_the_descriptor_ends() {
 
 #[test]
 fn what_is_lent_stays_until_the_next_recv() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.lend(bytes(b"lent"));
     assert_eq!(machine.take_lent().as_deref(), Some(&b"lent"[..]));
     machine.lend(bytes(b"lent"));
@@ -369,12 +370,12 @@ fn what_is_lent_stays_until_the_next_recv() {
 #[test]
 #[should_panic(expected = "completion of no recv")]
 fn a_completion_of_no_recv_asserts() {
-    Under::new(false, true).recv_ended(Err(Failure::Again));
+    Under::new(Origin::Connected, true).recv_ended(Err(Failure::Again));
 }
 
 #[test]
 fn a_shortage_pauses_the_operation_and_loses_nothing() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.issue_recv();
     send(&mut machine, b"abc", 1);
     assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
@@ -397,7 +398,7 @@ fn a_shortage_pauses_the_operation_and_loses_nothing() {
 
 #[test]
 fn an_end_does_not_wait_for_memory() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     send(&mut machine, b"abc", 1);
     assert_eq!(steps(&mut machine), [Step::StartSend]);
     machine.send_ended(Err(Failure::Shortage));
@@ -408,9 +409,74 @@ fn an_end_does_not_wait_for_memory() {
 
 #[test]
 fn a_removal_that_has_nothing_to_hand_back_says_so() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.end(None, Close::HandBack);
     machine.end_foreign();
     assert_eq!(steps(&mut machine), []);
     assert_eq!(events(&mut machine), ["farewell Err(ForeignClose) Never"]);
+}
+
+#[test]
+fn nothing_is_started_before_the_connect_has_ended() {
+    let mut machine = Under::new(Origin::Unconnected, true);
+    machine.issue_recv();
+    send(&mut machine, b"early", 1);
+    machine.shutdown_send();
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    assert!(!machine.awaits_peer());
+    machine.connect_ended(Err(Failure::Again));
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    machine.connect_ended(Ok(()));
+    assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
+    machine.send_ended(Ok(5));
+    assert_eq!(steps(&mut machine), [Step::ShutdownSend]);
+    assert_eq!(events(&mut machine), ["connected", "sent 1 5 Ok(())"]);
+}
+
+#[test]
+fn a_connect_that_fails_is_told_by_the_farewell_alone() {
+    let mut machine = Under::new(Origin::Unconnected, true);
+    machine.issue_recv();
+    send(&mut machine, b"in vain", 1);
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    machine.connect_ended(Err(Failure::Os(errno::ECONNREFUSED)));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["sent 1 0 Err(Cancelled)", "farewell Err(Refused) Background"]);
+}
+
+#[test]
+fn a_connect_that_beats_its_cancel_is_told() {
+    for (result, told) in [(Ok(()), true), (Err(Failure::Cancelled), false), (Err(Failure::Again), false)] {
+        let mut machine = Under::new(Origin::Unconnected, true);
+        assert_eq!(steps(&mut machine), [Step::StartConnect]);
+        machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+        assert_eq!(steps(&mut machine), [Step::CancelConnect]);
+        assert_eq!(events(&mut machine), [""; 0]);
+        machine.connect_ended(result);
+        assert_eq!(steps(&mut machine), []);
+        let farewell = "farewell Err(Cancelled) Reset";
+        let expected = if told { vec!["connected", farewell] } else { vec![farewell] };
+        assert_eq!(events(&mut machine), expected);
+    }
+}
+
+#[test]
+fn a_close_waits_for_a_connect_only_to_send() {
+    let mut machine = Under::new(Origin::Unconnected, true);
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    assert!(!machine.close());
+    assert_eq!(steps(&mut machine), [Step::CancelConnect]);
+    machine.connect_ended(Err(Failure::Cancelled));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["farewell Ok(()) Background"]);
+
+    let mut machine = Under::new(Origin::Unconnected, true);
+    send(&mut machine, b"last words", 1);
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    assert!(machine.close());
+    machine.connect_ended(Ok(()));
+    assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
+    machine.send_ended(Ok(10));
+    assert_eq!(steps(&mut machine), [Step::ShutdownSend]);
+    assert_eq!(events(&mut machine), ["connected", "sent 1 10 Ok(())"]);
 }

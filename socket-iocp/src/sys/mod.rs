@@ -17,6 +17,7 @@
 //!   machine keeps the send's buffers in its queue until then (`SendQueue` pops only what is done); the backend keeps
 //!   the recv's. What else the kernel writes to while a socket's operations are under way (an OVERLAPPED) is in its
 //!   [`SocketMemory`], in the socket's slot, which is never unmapped and is not another socket's before they have ended.
+//! - [`connect`](Backend::connect) starts the connect of a socket that has no other operation yet; it ends as the others do.
 //! - [`accept`](Backend::accept) starts one accept on a listener's own descriptor; several may be pending.
 //! - [`wait`](Backend::wait) submits what has been queued and blocks until there is a completion, a wake-up or the
 //!   timeout, in one system call where the system allows; [`next`](Backend::next) then takes the completions one by one.
@@ -121,6 +122,8 @@ pub(crate) enum CancelOutcome {
 pub(crate) enum Direction {
     Recv,
     Send,
+    /// Before the other two.
+    Connect,
 }
 
 /// Why an operation did nothing.
@@ -154,7 +157,10 @@ pub(crate) enum Completion {
     Recv { key: Key, result: Result<ReadBuffer, Failure> },
     /// A send has ended; at least one byte.
     Send { key: Key, result: Result<usize, Failure> },
-    /// A pending recv (`readable`) or send (`writable`) is to be submitted again. `io` is to be marked by
+    /// A connect has ended. The socket is a connection's like any other when [`Net::connected`](net::Net::connected) has
+    /// been called.
+    Connect { key: Key, result: Result<(), Failure> },
+    /// A pending recv (`readable`), send or connect (`writable`) is to be submitted again. `io` is to be marked by
     /// [`SocketIo::note_ready`] whether one is pending or not.
     Ready { key: Key, readable: bool, writable: bool },
     /// An accept has ended.
@@ -374,6 +380,23 @@ impl Backend {
         slices: impl Iterator<Item = &'q [u8]>,
     ) -> Submitted<usize> {
         each!(self, backend => backend.send(io, key, socket, slices), iocp => backend.send(io, memory, key, socket, slices))
+    }
+
+    /// Starts the connect of a stream socket; none of its other operations is under way. The address is not needed after the
+    /// call. A connect that was answered by [`Completion::Ready`] is submitted again with the same one.
+    pub(crate) fn connect(
+        &mut self,
+        io: &mut SocketIo,
+        #[cfg_attr(unix, allow(unused_variables, reason = "there is nothing in it"))] memory: &'static SocketMemory,
+        key: Key,
+        socket: RawSocket,
+        address: &SockAddr,
+    ) -> Submitted<()> {
+        each!(
+            self,
+            backend => backend.connect(io, key, socket, address),
+            iocp => backend.connect(io, memory, key, socket, address)
+        )
     }
 
     /// Asks for the early end of a pending operation.

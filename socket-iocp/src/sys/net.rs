@@ -58,6 +58,21 @@ impl Net {
         each!(self, check_listening(socket))
     }
 
+    /// Checks that this is a stream socket that can be connected to this address, and gives it an address of its own where
+    /// the system wants one first. Errors as documented at `PortHandle::connect`.
+    pub(crate) fn check_connectable(&self, socket: RawSocket, address: &SockAddr) -> Result<(), Error> {
+        each!(self, check_connectable(socket, address))
+    }
+
+    /// Makes a socket that a connect has ended on a connection's like any other.
+    #[cfg_attr(unix, allow(unused_variables, reason = "Windows alone has something to do"))]
+    pub(crate) fn connected(&self, socket: RawSocket) {
+        #[cfg(windows)]
+        if let Net::Os = self {
+            platform::connected(socket);
+        }
+    }
+
     /// Which socket has this number now; an error if none.
     pub(crate) fn identity(&self, socket: RawSocket) -> Result<Identity, Error> {
         each!(self, identity(socket))

@@ -61,6 +61,19 @@ pub(super) fn check_connected(socket: RawSocket) -> Result<(), Error> {
     }
 }
 
+pub(super) fn check_connectable(socket: RawSocket, address: &SockAddr) -> Result<(), Error> {
+    if is_listening_stream(socket)? {
+        return Err(ErrorCode::Listening.into());
+    }
+    if on_socket(socket, Socket::local_addr)?.family() != address.family() {
+        return Err(ErrorCode::InvalidArgument.into());
+    }
+    match on_socket(socket, Socket::peer_addr) {
+        Ok(_) => Err(ErrorCode::AlreadyConnected.into()),
+        Err(_) => Ok(()),
+    }
+}
+
 pub(super) fn check_listening(socket: RawSocket) -> Result<(), Error> {
     if is_listening_stream(socket)? { Ok(()) } else { Err(ErrorCode::NotListening.into()) }
 }

@@ -4,7 +4,7 @@ use super::net::{CloseHow, DuplicateListener, Identity, unnamed};
 use crate::{Error, ErrorCode, RawSocket};
 use socket2::{SockAddr, SockRef, Socket};
 use std::io;
-use std::net::Shutdown;
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::os::windows::io::{BorrowedSocket, FromRawSocket, IntoRawSocket, OwnedSocket};
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{GetHandleInformation, HANDLE};
@@ -45,25 +45,60 @@ pub(super) fn check_connected(socket: RawSocket) -> Result<(), Error> {
     on_socket(socket, Socket::peer_addr).map(drop)
 }
 
+/// ConnectEx takes a socket that is bound, if only to a number that the system chooses.
+pub(super) fn check_connectable(socket: RawSocket, address: &SockAddr) -> Result<(), Error> {
+    if is_listening_stream(socket)? {
+        return Err(ErrorCode::Listening.into());
+    }
+    if on_socket(socket, Socket::peer_addr).is_ok() {
+        return Err(ErrorCode::AlreadyConnected.into());
+    }
+    let local = match on_socket(socket, Socket::local_addr) {
+        Err(error) if error.os_error() == Some(WinSock::WSAEINVAL) => {
+            let any = any_address(address).ok_or(ErrorCode::Unsupported)?;
+            on_socket(socket, |socket| socket.bind(&any))?;
+            on_socket(socket, Socket::local_addr)?
+        }
+        other => other?,
+    };
+    if local.family() == address.family() { Ok(()) } else { Err(ErrorCode::InvalidArgument.into()) }
+}
+
+/// Every address of this one's family, and no port; `None` for a family that is not the internet's.
+fn any_address(address: &SockAddr) -> Option<SockAddr> {
+    match address.as_socket()? {
+        SocketAddr::V4(_) => Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()),
+        SocketAddr::V6(_) => Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()),
+    }
+}
+
+/// Without this the socket has no peer's name and cannot be shut down.
+pub(super) fn connected(socket: RawSocket) {
+    // It fails for a number that is no socket any more, or of which the connection has gone: the next operation says so.
+    // SAFETY: the option has no value.
+    unsafe {
+        WinSock::setsockopt(
+            socket as WinSock::SOCKET,
+            WinSock::SOL_SOCKET,
+            WinSock::SO_UPDATE_CONNECT_CONTEXT,
+            std::ptr::null(),
+            0,
+        )
+    };
+}
+
 pub(super) fn check_listening(socket: RawSocket) -> Result<(), Error> {
     if is_listening_stream(socket)? { Ok(()) } else { Err(ErrorCode::NotListening.into()) }
 }
 
-/// A socket has no number of its own that outlives its handle. So it is told from others by its local address, which
-/// stays when the connection is gone. Two connections that one listener took have the same: which of two is in a port
-/// already is told by the completion port (`Waker::associate`), and the table of sockets knows those of this library.
+/// A socket has no number of its own that outlives its handle. So it is told from others by its local port, which stays when
+/// the connection is gone (the rest of its address changes when it is connected). Two connections that one listener took have
+/// the same: which of two is in a port already is told by the completion port (`Waker::associate`), and the table of sockets
+/// knows those of this library.
 pub(super) fn identity(socket: RawSocket) -> Result<Identity, Error> {
     let address = on_socket(socket, Socket::local_addr)?;
-    let mut hash = u64::from(address.family()) ^ 0xcbf2_9ce4_8422_2325;
-    let mut mix = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    if let Some(internet) = address.as_socket() {
-        internet.port().to_le_bytes().into_iter().for_each(&mut mix);
-        match internet.ip() {
-            std::net::IpAddr::V4(ip) => ip.octets().into_iter().for_each(&mut mix),
-            std::net::IpAddr::V6(ip) => ip.octets().into_iter().for_each(&mut mix),
-        }
-    }
-    Ok(Identity((hash ^ hash >> 32) as u32))
+    let port = address.as_socket().map_or(0, |internet| internet.port());
+    Ok(Identity(u32::from(address.family()) << 16 | u32::from(port)))
 }
 
 /// A system that does not tell the address of a socket that is open says nothing of whose it is: it is still ours.

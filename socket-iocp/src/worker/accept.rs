@@ -6,6 +6,7 @@ use crate::handle::{Claimer, Control, Entry, Slot, SocketTable, find_live, ident
 use crate::handler::Handler;
 use crate::listener::{AcceptFailure, Accepting, Listener, ListenerCore, ListenerEnd, sort_failure};
 use crate::planted::planted;
+use crate::socket::Origin;
 use crate::sys::net::CloseHow;
 use crate::sys::{Accepted, CancelOutcome, Failure, ListenerKey, Submitted};
 use crate::{Error, ErrorCode, RawSocket};
@@ -35,6 +36,7 @@ impl<H: Handler> Worker<H> {
             self.meet_new_listeners();
             self.resume_if_freed();
             self.place_waiting();
+            self.begin_connects();
         }
         if !news && !self.accepts_due.replace(false) {
             return;
@@ -214,9 +216,9 @@ impl<H: Handler> Worker<H> {
         let io = shared.workers[target].mailbox.associate(accepted.socket, slot.promise(identity.0))?;
         let local = shared.net.local_address(accepted.socket);
         let remote = accepted.remote.clone().unwrap_or_else(|| shared.net.remote_address(accepted.socket));
-        let info = Info { raw: accepted.socket, addresses: Addresses::of(&local, &remote) };
+        let info = Info::new(accepted.socket, Addresses::of(&local, &remote));
         let companion = Companion::Listener { listener: unplaced.listener.clone(), origin: unplaced.origin as u16 };
-        let local = Local::new(info, io, companion);
+        let local = Local::new(info, io, companion, Origin::Accepted);
         let here = target == self.index;
         let claimer = if here { Claimer::Local } else { Claimer::Foreign };
         let slot = slot.fill(local, identity.0, claimer);
@@ -296,11 +298,11 @@ impl<H: Handler> Worker<H> {
     }
 
     /// The addresses for the accept callback; names of other families are asked for now.
-    pub(super) fn names_of(&self, info: Info) -> [SockAddr; 2] {
-        let net = &self.shared().net;
+    pub(super) fn names_of(&self, info: &Info) -> [SockAddr; 2] {
+        let (net, kept) = (&self.shared().net, info.addresses.get());
         [
-            info.addresses.local().map_or_else(|| net.local_address(info.raw), SockAddr::from),
-            info.addresses.remote().map_or_else(|| net.remote_address(info.raw), SockAddr::from),
+            kept.local().map_or_else(|| net.local_address(info.raw), SockAddr::from),
+            kept.remote().map_or_else(|| net.remote_address(info.raw), SockAddr::from),
         ]
     }
 

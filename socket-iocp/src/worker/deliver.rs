@@ -75,6 +75,7 @@ impl<H: Handler> Worker<H> {
             self.count_callback();
             match event {
                 Event::Accept => self.report_accept(slot),
+                Event::Connected => self.report_connected(slot, local),
                 Event::Recv(buffer) => self.report_recv(slot, local, buffer),
                 Event::Sent(node) => self.report_sent(slot, local, node),
                 Event::Watermark(mark) => self.report_watermark(slot, local, mark),
@@ -92,6 +93,16 @@ impl<H: Handler> Worker<H> {
 
     pub(super) fn context<'a>(&'a self, slot: &'static Slot<H>, names: Names<'a>) -> Context<'a, H> {
         Context { port: &self.port, handle: slot.handle(), raw: self.local(slot).info.raw, names }
+    }
+
+    fn report_connected(&self, slot: &'static Slot<H>, local: &Local<H>) {
+        self.counters().connects.add(1);
+        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
+        let names = self.names_of(&local.info);
+        let context = self.context(slot, Names::Full(&names));
+        if guarded(|| self.shared().handler().connected(&context, state)).is_err() {
+            self.panicked(slot);
+        }
     }
 
     fn report_recv(&self, slot: &'static Slot<H>, local: &Local<H>, buffer: ReadBuffer) {
@@ -161,7 +172,7 @@ impl<H: Handler> Worker<H> {
 
     /// Calls the accept callback; answers how to close the connection if it was refused.
     fn call_accept(&self, slot: &'static Slot<H>, local: &Local<H>, listener: &H::Listener) -> Option<Close> {
-        let names = self.names_of(local.info);
+        let names = self.names_of(&local.info);
         let context = self.context(slot, Names::Full(&names));
         match guarded(|| self.shared().handler().accept(&context, listener)) {
             Ok(Some(state)) => {

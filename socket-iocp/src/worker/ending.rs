@@ -17,6 +17,7 @@ impl<H: Handler> Worker<H> {
         let entry = Entry::Socket(slot.handle());
         let (mut reason, close) = local.machine.borrow().ending();
         self.forget_limits(slot);
+        self.forget_connect(slot);
         slot.head.word.recv_reported(false);
 
         let mut socket = None;

@@ -12,6 +12,7 @@
 //! is borrowed while a callback runs, but the one of that socket's user state.
 
 mod accept;
+mod connect;
 mod deliver;
 mod ending;
 mod issue;
@@ -24,6 +25,7 @@ pub(crate) use deliver::guarded;
 
 use crate::address::Addresses;
 use crate::buffer::BufferPool;
+use crate::connects::Connects;
 use crate::handle::{Message, Slot, Slots, Token};
 use crate::handler::Handler;
 use crate::listener::{Accepting, Listener};
@@ -31,7 +33,7 @@ use crate::lists::{List, Place};
 use crate::planted::planted;
 use crate::port::PortHandle;
 use crate::shared::Shared;
-use crate::socket::Machine;
+use crate::socket::{Machine, Origin};
 use crate::statistics::Counters;
 use crate::sys::{Backend, INVALID_SOCKET, Key, SocketIo, SocketMemory, process, processors};
 use crate::wheel::{Wheel, WheelPlace};
@@ -47,10 +49,17 @@ const MAX_ROUNDS: usize = 16;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a socket is, for as long as it lives.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Info {
     pub(crate) raw: RawSocket,
-    pub(crate) addresses: Addresses,
+    /// Those of a socket that is being connected change once.
+    pub(crate) addresses: Cell<Addresses>,
+}
+
+impl Info {
+    pub(crate) fn new(raw: RawSocket, addresses: Addresses) -> Info {
+        Info { raw, addresses: Cell::new(addresses) }
+    }
 }
 
 /// What goes with a socket in its callbacks.
@@ -76,9 +85,8 @@ pub(crate) struct Local<H: Handler> {
 }
 
 impl<H: Handler> Local<H> {
-    pub(crate) fn new(info: Info, io: SocketIo, companion: Companion<H>) -> Local<H> {
-        let accept_due = matches!(companion, Companion::Listener { .. });
-        let mut machine = Machine::new(accept_due, info.addresses.is_internet());
+    pub(crate) fn new(info: Info, io: SocketIo, companion: Companion<H>, origin: Origin) -> Local<H> {
+        let mut machine = Machine::new(origin, info.addresses.get().is_internet());
         machine.io = io;
         Local {
             machine: RefCell::new(machine),
@@ -93,8 +101,8 @@ impl<H: Handler> Local<H> {
 
     /// The content of a slot in which nobody lives.
     pub(crate) fn vacant() -> Local<H> {
-        let info = Info { raw: INVALID_SOCKET, addresses: Addresses::NONE };
-        Local::new(info, SocketIo::default(), Companion::Nobody)
+        let info = Info::new(INVALID_SOCKET, Addresses::NONE);
+        Local::new(info, SocketIo::default(), Companion::Nobody, Origin::Connected)
     }
 }
 
@@ -189,6 +197,10 @@ impl<H: Handler> Worker<H> {
 
     fn counters(&self) -> &Counters {
         &self.shared().workers[self.index].counters
+    }
+
+    fn connects(&self) -> &Connects {
+        &self.shared().workers[self.index].connects
     }
 
     fn mailbox(&self) -> &crate::handle::Mailbox {

@@ -38,6 +38,13 @@ impl<H: Handler> Worker<H> {
             let step = local.machine.borrow_mut().next_step(slot.head.word.in_transit());
             let Some(step) = step else { break };
             match step {
+                Step::StartConnect => {
+                    self.start_connect(slot);
+                    // It waits for memory.
+                    if local.machine.borrow().wants_connect() {
+                        break;
+                    }
+                }
                 Step::StartSend => self.start_send(slot),
                 Step::StartRecv => {
                     self.start_recv(slot);
@@ -54,6 +61,7 @@ impl<H: Handler> Worker<H> {
                         self.abandon_send(slot);
                     }
                 }
+                Step::CancelConnect => self.cancel(slot, Direction::Connect),
                 Step::ShutdownSend => self.shutdown_send(slot),
             }
         }
@@ -71,7 +79,7 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    fn is_still_ours(&self, slot: &'static Slot<H>) -> bool {
+    pub(super) fn is_still_ours(&self, slot: &'static Slot<H>) -> bool {
         let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
         self.shared().net.is_still(self.local(slot).info.raw, identity)
     }
@@ -119,7 +127,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Memory was short: what waits for it is tried again after a pause.
-    fn retry_later(&self) {
+    pub(super) fn retry_later(&self) {
         if self.retry_at.get().is_none() && !planted!(ShortageForgotten) {
             self.retry_at.set(Some(self.now() + SHORTAGE_PAUSE));
         }
@@ -136,6 +144,7 @@ impl<H: Handler> Worker<H> {
             (CancelOutcome::Requested, _) => {}
             (CancelOutcome::Done, Direction::Recv) => drop(self.recv_ended(slot, Err(Failure::Cancelled))),
             (CancelOutcome::Done, Direction::Send) => self.send_ended(slot, Err(Failure::Cancelled)),
+            (CancelOutcome::Done, Direction::Connect) => self.connect_ended(slot, Err(Failure::Cancelled)),
         }
     }
 
@@ -198,7 +207,7 @@ impl<H: Handler> Worker<H> {
 
     /// What a failure means. The number may be no socket any more, or another's: only the caller can have closed it. If it
     /// is ours still, an operation that the system has given up by itself is tried again.
-    fn judge(&self, slot: &'static Slot<H>, failure: Failure) -> Failure {
+    pub(super) fn judge(&self, slot: &'static Slot<H>, failure: Failure) -> Failure {
         match failure {
             Failure::Os(os) if hints_at_close(os) => {
                 if !self.is_still_ours(slot) {
@@ -279,6 +288,11 @@ impl<H: Handler> Worker<H> {
             Completion::Send { key, result } => {
                 let Some(slot) = self.slot_of(key) else { return };
                 self.send_ended(slot, result);
+                self.settle(slot);
+            }
+            Completion::Connect { key, result } => {
+                let Some(slot) = self.slot_of(key) else { return };
+                self.connect_ended(slot, result);
                 self.settle(slot);
             }
             Completion::Ready { key, readable, writable } => {

@@ -194,7 +194,9 @@ fn check(log: &[Event], accepted: &[Accepted]) {
                 *recvs.entry(*handle).or_insert(0) += 1;
             }
             Event::Farewell { handle, .. } => assert!(farewells.insert(*handle), "two farewells of {handle:?}"),
-            Event::Accepted { .. } | Event::ListenerFarewell { .. } => panic!("nobody listens: {event:?}"),
+            Event::Accepted { .. } | Event::Connected { .. } | Event::ListenerFarewell { .. } => {
+                panic!("nobody listens or connects: {event:?}")
+            }
             Event::Watermark { .. } => panic!("the port has no marks: {event:?}"),
         }
     }

@@ -18,6 +18,7 @@ mod calls_from_any_thread;
 mod cancelled_send;
 mod close;
 mod closed_after_delete;
+mod connect;
 mod copied_sends;
 mod dead_handle;
 mod delete;

@@ -63,6 +63,7 @@ fn kind(event: &Event) -> Option<&'static str> {
         Event::Sent { .. } => Some("send"),
         Event::Farewell { .. } => Some("error"),
         Event::ListenerFarewell { listener: 99, .. } => None,
+        Event::Connected { .. } => Some("connected"),
         Event::ListenerFarewell { .. } => Some("listen_error"),
         Event::Watermark { .. } => Some("watermark"),
     }

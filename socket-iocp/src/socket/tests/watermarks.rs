@@ -2,12 +2,13 @@
 
 use super::{Under, events, send, steps};
 use crate::handle::Marks;
+use crate::socket::Origin;
 
 const MARKS: Marks = Marks { high: 10, low: 4 };
 
 #[test]
 fn each_is_told_once_a_crossing() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     let mut told = |queued| {
         machine.weigh(queued, MARKS);
         events(&mut machine)
@@ -25,7 +26,7 @@ fn each_is_told_once_a_crossing() {
 
 #[test]
 fn the_high_one_comes_before_the_sends_that_crossed_it() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     send(&mut machine, b"abc", 1);
     machine.weigh(11, MARKS);
     steps(&mut machine);
@@ -36,7 +37,7 @@ fn the_high_one_comes_before_the_sends_that_crossed_it() {
 
 #[test]
 fn a_crossing_back_before_it_is_told_leaves_nothing() {
-    let mut machine = Under::new(false, true);
+    let mut machine = Under::new(Origin::Connected, true);
     machine.weigh(11, MARKS);
     machine.weigh(9, MARKS);
     assert_eq!(machine.events_due(), 0);
@@ -52,7 +53,7 @@ fn a_socket_that_takes_no_sends_crosses_none() {
     let endings: [fn(&mut Under); 3] =
         [|machine| machine.shutdown_send(), |machine| assert!(machine.close()), |machine| machine.end_foreign()];
     for end in endings {
-        let mut machine = Under::new(false, true);
+        let mut machine = Under::new(Origin::Connected, true);
         machine.weigh(11, MARKS);
         end(&mut machine);
         assert!(!events(&mut machine).contains(&"high".to_owned()));

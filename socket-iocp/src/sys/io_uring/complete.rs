@@ -31,6 +31,8 @@ impl Backend {
         let result = u32::try_from(result).map_err(|_| result.wrapping_neg());
         match kind {
             Kind::Recv => Some(Completion::Recv { key: tag.key(), result: self.received(tag, result, flags, pool) }),
+            Kind::Connect => Some(Completion::Connect { key: tag.key(), result: self.connected(tag, result) }),
+            Kind::ConnectPoll => Some(Completion::Connect { key: tag.key(), result: Err(self.polled(tag, result)) }),
             Kind::Accept => Some(Completion::Accept { listener: tag.listener(), result: self.accepted(tag, result) }),
             Kind::RecvPoll => Some(Completion::Recv { key: tag.key(), result: Err(self.polled(tag, result)) }),
             Kind::SendPoll => Some(Completion::Send { key: tag.key(), result: Err(self.polled(tag, result)) }),
@@ -91,6 +93,17 @@ impl Backend {
         usize::try_from(result).map_err(|_| self.failure(tag, -result))
     }
 
+    fn connected(&mut self, tag: Tag, result: Result<u32, i32>) -> Result<(), Failure> {
+        match result {
+            // The second is what a connect says that is submitted again when it has succeeded.
+            Ok(_) | Err(libc::EISCONN) => {
+                self.cancels.take(tag);
+                Ok(())
+            }
+            Err(errno) => Err(self.failure(tag, errno)),
+        }
+    }
+
     fn accepted(&mut self, tag: Tag, result: Result<u32, i32>) -> Result<Accepted, Failure> {
         let accepted = match result {
             Ok(socket) => {
@@ -122,7 +135,7 @@ impl Backend {
             // The thread that had submitted it has ended (see `cancels.rs`).
             libc::ECANCELED => Failure::Again,
             libc::EINTR => Failure::Again,
-            libc::EAGAIN => {
+            libc::EAGAIN | libc::EINPROGRESS | libc::EALREADY => {
                 self.refused.note(tag);
                 Failure::Again
             }

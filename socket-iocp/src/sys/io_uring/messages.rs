@@ -1,14 +1,18 @@
-//! Message headers and vectors on their way to the kernel. It has copied them when it has taken the submission, so one arena
+//! Message headers, vectors and addresses on their way to the kernel. It has copied them when it has taken the submission, so one arena
 //! serves all sends until the queue is found empty.
 
 use crate::sys::MAX_GATHER;
 use crate::{Error, ErrorCode};
+use libc::sockaddr;
+use socket2::{SockAddr, SockAddrStorage};
 use std::ptr;
 
 /// Room for so many messages of the greatest length between two submissions.
 const FULL_MESSAGES: usize = 64;
 /// The most messages between two submissions.
 const HEADERS: usize = 512;
+/// The most addresses between two submissions.
+const ADDRESSES: usize = 64;
 /// The most bytes that one call moves (the kernel's `MAX_RW_COUNT`, with the largest pages).
 const MAX_BYTES: usize = 0x7fff_0000;
 
@@ -22,10 +26,11 @@ pub(super) enum Message {
     Many { header: *const libc::msghdr, bytes: usize },
 }
 
-/// The arena. Neither vector grows past the capacity reserved when it was made, so what is in them does not move.
+/// The arena. No vector grows past the capacity reserved when it was made, so what is in them does not move.
 pub(super) struct Messages {
     headers: Vec<libc::msghdr>,
     vectors: Vec<libc::iovec>,
+    addresses: Vec<SockAddrStorage>,
 }
 
 // SAFETY: the pointers inside are read by the kernel only, in the submission by whichever thread owns this value.
@@ -35,20 +40,32 @@ impl Messages {
     pub(super) fn new() -> Result<Messages, Error> {
         let mut headers = Vec::new();
         let mut vectors = Vec::new();
+        let mut addresses = Vec::new();
         headers.try_reserve_exact(HEADERS).map_err(|_| ErrorCode::NoMemory)?;
         vectors.try_reserve_exact(FULL_MESSAGES * MAX_GATHER).map_err(|_| ErrorCode::NoMemory)?;
-        Ok(Messages { headers, vectors })
+        addresses.try_reserve_exact(ADDRESSES).map_err(|_| ErrorCode::NoMemory)?;
+        Ok(Messages { headers, vectors, addresses })
     }
 
     /// Whether the next message might not fit: everything queued is to be submitted first.
     pub(super) fn is_full(&self) -> bool {
-        self.headers.len() == HEADERS || self.vectors.len() > (FULL_MESSAGES - 1) * MAX_GATHER
+        self.headers.len() == HEADERS
+            || self.vectors.len() > (FULL_MESSAGES - 1) * MAX_GATHER
+            || self.addresses.len() == ADDRESSES
     }
 
     /// Everything queued has been submitted: the arena starts afresh.
     pub(super) fn clear(&mut self) {
         self.headers.clear();
         self.vectors.clear();
+        self.addresses.clear();
+    }
+
+    /// Keeps an address. The arena must not be full.
+    pub(super) fn address(&mut self, address: &SockAddr) -> *const sockaddr {
+        assert!(!self.is_full(), "the caller has submitted first");
+        self.addresses.push(address.clone().as_storage());
+        (&raw const self.addresses[self.addresses.len() - 1]).cast()
     }
 
     /// Describes the slices, at most [`MAX_GATHER`] of them and so many bytes. The arena must not be full.

@@ -51,6 +51,7 @@ use crate::buffer::{BufferPool, ReadBuffer};
 use crate::{Error, RawSocket};
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
+use socket2::SockAddr;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::time::Duration;
@@ -202,11 +203,34 @@ impl Backend {
         Submitted::Pending
     }
 
+    /// One connect. The kernel waits for its end whatever `O_NONBLOCK` says; a kernel that does not is polled for.
+    pub(crate) fn connect(
+        &mut self,
+        _io: &mut SocketIo,
+        key: Key,
+        socket: RawSocket,
+        address: &SockAddr,
+    ) -> Submitted<()> {
+        if let Err(error) = self.make_room().and_then(|()| self.make_message_room()) {
+            return Submitted::Done(Err(failure_of(error)));
+        }
+        let tag = Tag::of_socket(Kind::Connect, key);
+        if self.refused.take(tag) {
+            self.push_poll(tag.with_kind(Kind::ConnectPoll), socket, libc::POLLOUT);
+            return Submitted::Pending;
+        }
+        let entry = opcode::Connect::new(Fd(socket), self.messages.address(address), address.len()).build();
+        // SAFETY: the address stays in the arena until the submission, when the kernel has copied it.
+        unsafe { self.push(entry, tag) };
+        Submitted::Pending
+    }
+
     /// Cancels by the operation's own tag. The descriptor's number may have become a stranger's.
     pub(crate) fn cancel(&mut self, _io: &mut SocketIo, key: Key, _: RawSocket, direction: Direction) -> CancelOutcome {
         let kind = match direction {
             Direction::Recv => Kind::Recv,
             Direction::Send => Kind::Send,
+            Direction::Connect => Kind::Connect,
         };
         let tag = Tag::of_socket(kind, key);
         self.push_cancel(tag);

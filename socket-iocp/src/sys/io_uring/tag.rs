@@ -29,10 +29,13 @@ pub(super) enum Kind {
     Update = 10,
     /// A no-op of a driven port, whose completion makes the descriptor readable.
     Show = 11,
+    Connect = 12,
+    /// As `SendPoll`, for a connect.
+    ConnectPoll = 13,
 }
 
 impl Kind {
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 13] = [
         Kind::Recv,
         Kind::Send,
         Kind::Accept,
@@ -44,6 +47,8 @@ impl Kind {
         Kind::Cancel,
         Kind::Update,
         Kind::Show,
+        Kind::Connect,
+        Kind::ConnectPoll,
     ];
 
     fn from_number(number: u64) -> Kind {
@@ -59,6 +64,7 @@ impl Kind {
             Kind::Recv => Kind::RecvPoll,
             Kind::Send => Kind::SendPoll,
             Kind::Accept => Kind::AcceptPoll,
+            Kind::Connect => Kind::ConnectPoll,
             _ => unreachable!("only operations of sockets are polled for"),
         }
     }

@@ -1,22 +1,20 @@
 //! A listener's provider: its functions, and sockets made like the listener's.
 
+use super::extension::extension;
 use super::port::skips_on_success;
 use crate::sys::windows::{check, get_option, last_error};
 use crate::sys::{Accepted, Failure, ListenerKey};
 use crate::{Error, ErrorCode, RawSocket};
 use socket2::{SockAddr, SockAddrStorage};
-use std::mem::{MaybeUninit, transmute_copy};
 use std::os::windows::io::{AsRawSocket, FromRawSocket, IntoRawSocket, OwnedSocket};
 use std::ptr;
 use windows_sys::Win32::Foundation::ERROR_IO_PENDING;
 use windows_sys::Win32::Networking::WinSock::{
-    INVALID_SOCKET, LPFN_ACCEPTEX, LPFN_GETACCEPTEXSOCKADDRS, SIO_GET_EXTENSION_FUNCTION_POINTER, SO_PROTOCOL_INFOW,
-    SO_UPDATE_ACCEPT_CONTEXT, SOCKADDR, SOCKADDR_STORAGE, SOCKET, SOL_SOCKET, WSA_FLAG_NO_HANDLE_INHERIT,
-    WSA_FLAG_OVERLAPPED, WSAID_ACCEPTEX, WSAID_GETACCEPTEXSOCKADDRS, WSAIoctl, WSAPROTOCOL_INFOW, WSASocketW,
-    setsockopt,
+    INVALID_SOCKET, LPFN_ACCEPTEX, LPFN_GETACCEPTEXSOCKADDRS, SO_PROTOCOL_INFOW, SO_UPDATE_ACCEPT_CONTEXT, SOCKADDR,
+    SOCKADDR_STORAGE, SOCKET, SOL_SOCKET, WSA_FLAG_NO_HANDLE_INHERIT, WSA_FLAG_OVERLAPPED, WSAID_ACCEPTEX,
+    WSAID_GETACCEPTEXSOCKADDRS, WSAPROTOCOL_INFOW, WSASocketW, setsockopt,
 };
 use windows_sys::Win32::System::IO::OVERLAPPED;
-use windows_sys::core::GUID;
 
 /// The room for one address: AcceptEx wants 16 bytes more than the largest address of the protocol. See
 /// [AcceptEx](https://learn.microsoft.com/windows/win32/api/mswsock/nf-mswsock-acceptex).
@@ -149,31 +147,4 @@ impl Listener {
         // SAFETY: the storage has an address of that length.
         Some(unsafe { SockAddr::new(storage, remote_length) })
     }
-}
-
-/// A function of the socket's provider that is no part of Winsock's interface. The one that a library exports would ask
-/// for it with each call.
-///
-/// # Safety
-/// `F` is the type of the function with this number, or an `Option` of it.
-unsafe fn extension<F>(socket: RawSocket, id: GUID) -> Result<F, Error> {
-    const { assert!(size_of::<F>() == size_of::<usize>(), "a pointer to a function") };
-    let (mut function, mut bytes) = (MaybeUninit::<usize>::zeroed(), 0);
-    // SAFETY: the call reads one GUID and writes one pointer.
-    let asked = unsafe {
-        WSAIoctl(
-            socket as SOCKET,
-            SIO_GET_EXTENSION_FUNCTION_POINTER,
-            (&raw const id).cast(),
-            size_of::<GUID>() as u32,
-            function.as_mut_ptr().cast(),
-            size_of::<usize>() as u32,
-            &mut bytes,
-            ptr::null_mut(),
-            None,
-        )
-    };
-    check(asked).map_err(|error| Error::with_os(ErrorCode::Unsupported, error.os_error().unwrap_or(0)))?;
-    // SAFETY: the call has written the pointer, of the type that the caller names.
-    Ok(unsafe { transmute_copy(&function) })
 }

@@ -30,7 +30,9 @@ pub(crate) struct SocketMemory {
     /// The buffer of a recv that is under way; a recv without one only waits for data.
     block: Cell<Option<Block>>,
     recv_state: Cell<State>,
+    /// Of a connect too, which comes before the first send and has its OVERLAPPED.
     send_state: Cell<State>,
+    connecting: Cell<bool>,
 }
 
 // SAFETY: an OVERLAPPED is no thread's: its completion may be taken by any. The block is `Send`.
@@ -53,13 +55,14 @@ impl SocketMemory {
             block: Cell::new(None),
             recv_state: Cell::new(State::Idle),
             send_state: Cell::new(State::Idle),
+            connecting: Cell::new(false),
         }
     }
 
     fn parts(&self, direction: Direction) -> (&UnsafeCell<OVERLAPPED>, &Cell<State>) {
         match direction {
             Direction::Recv => (&self.recv, &self.recv_state),
-            Direction::Send => (&self.send, &self.send_state),
+            Direction::Send | Direction::Connect => (&self.send, &self.send_state),
         }
     }
 
@@ -83,6 +86,7 @@ impl SocketMemory {
         if direction == Direction::Recv {
             self.block.set(block);
         }
+        self.connecting.set(direction == Direction::Connect);
     }
 
     /// Notes that the operation's end is asked for.
@@ -94,7 +98,8 @@ impl SocketMemory {
 
     /// Which operation has this OVERLAPPED: `None` if it is none of ours, or none that is under way.
     pub(super) fn direction_of(&self, overlapped: *mut OVERLAPPED) -> Option<Direction> {
-        [Direction::Recv, Direction::Send].into_iter().find(|direction| {
+        let sending = if self.connecting.get() { Direction::Connect } else { Direction::Send };
+        [Direction::Recv, sending].into_iter().find(|direction| {
             let (own, state) = self.parts(*direction);
             own.get() == overlapped && state.get() != State::Idle
         })

@@ -2,7 +2,7 @@
 //!
 //! - `port.rs` is the port and what other threads do with it: wake-ups, tying sockets to it. `memory.rs` is what the
 //!   kernel writes to for a connected socket; it lives in the socket's slot. `accepts.rs` and `listener.rs` are the pool
-//!   of accepts and a listener's provider. This file submits and reads completions.
+//!   of accepts and a listener's provider, `connect.rs` is ConnectEx. This file submits and reads completions.
 //!
 //! # Invariants
 //! - An OVERLAPPED, and the bytes of its operation, are the kernel's from the call that started it until its completion
@@ -22,6 +22,7 @@
 use super::{Accepted, CancelOutcome, Completion, Config, Direction, Failure, Key, ListenerKey, SocketIo, Submitted};
 use crate::buffer::{BufferPool, ReadBuffer};
 use crate::{Error, ErrorCode, RawSocket};
+use socket2::SockAddr;
 use std::fmt;
 use std::time::Duration;
 use windows_sys::Win32::Foundation::HANDLE;
@@ -31,6 +32,8 @@ use windows_sys::Win32::Networking::WinSock::{
 use windows_sys::Win32::System::IO::{CancelIoEx, OVERLAPPED, OVERLAPPED_ENTRY};
 
 mod accepts;
+mod connect;
+mod extension;
 mod gather;
 mod listener;
 mod memory;
@@ -192,6 +195,25 @@ impl Backend {
         }
     }
 
+    /// One connect, by ConnectEx. The socket is bound: `Net::check_connectable` has seen to that.
+    pub(crate) fn connect(
+        &mut self,
+        io: &mut SocketIo,
+        memory: &'static SocketMemory,
+        _: Key,
+        socket: RawSocket,
+        address: &SockAddr,
+    ) -> Submitted<()> {
+        match connect::start(*io, memory, socket, address) {
+            Started::Done(_) => Submitted::Done(Ok(())),
+            Started::Pending => {
+                memory.started(Direction::Connect, None);
+                Submitted::Pending
+            }
+            Started::Failed(failure) => Submitted::Done(Err(failure)),
+        }
+    }
+
     pub(crate) fn cancel(
         &mut self,
         _: &mut SocketIo,
@@ -322,8 +344,10 @@ fn completion_of(
 ) -> Option<Completion> {
     let direction = memory.direction_of(overlapped)?;
     let result = memory.end(direction, bytes);
-    if direction == Direction::Send {
-        return Some(Completion::Send { key, result });
+    match direction {
+        Direction::Recv => {}
+        Direction::Send => return Some(Completion::Send { key, result }),
+        Direction::Connect => return Some(Completion::Connect { key, result: result.map(drop) }),
     }
     Some(match (result, memory.take_block()) {
         (Ok(0), Some(block)) => {

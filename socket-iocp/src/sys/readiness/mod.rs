@@ -33,12 +33,13 @@ use crate::buffer::{BufferPool, ReadBuffer};
 use crate::{Error, ErrorCode, RawSocket};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use socket2::SockRef;
+use socket2::{SockAddr, SockRef};
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod connect;
 mod deadline;
 mod entry;
 #[cfg(test)]
@@ -46,6 +47,7 @@ mod tests;
 mod token;
 mod transfer;
 
+use connect::Progress;
 use deadline::Deadline;
 use token::{Source, Tokens};
 use transfer::{Gather, Moved};
@@ -209,7 +211,35 @@ impl Backend {
         pending(self.watch(io, key, socket, flags::READ_WATCHED | flags::WRITE_WATCHED))
     }
 
-    /// Nothing is in the kernel.
+    /// One connect. It is under way in the kernel from the first call on, which registers the socket for writing; the calls
+    /// after it ask what has become of it.
+    pub(crate) fn connect(
+        &mut self,
+        io: &mut SocketIo,
+        key: Key,
+        socket: RawSocket,
+        address: &SockAddr,
+    ) -> Submitted<()> {
+        let begun = io.flags & flags::WRITE_WATCHED != 0;
+        let progress = if begun {
+            connect::look(socket)
+        } else {
+            enter(io, socket).and_then(|()| connect::begin(socket, address))
+        };
+        match progress {
+            Ok(Progress::Connected) => {
+                io.flags |= flags::READABLE | flags::WRITABLE;
+                Submitted::Done(Ok(()))
+            }
+            Ok(Progress::Connecting) => {
+                io.flags &= !(flags::READABLE | flags::WRITABLE);
+                pending(self.watch(io, key, socket, flags::READ_WATCHED | flags::WRITE_WATCHED))
+            }
+            Err(failure) => Submitted::Done(Err(failure)),
+        }
+    }
+
+    /// Nothing is in the kernel, but for a connect, which goes on until its socket is closed.
     pub(crate) fn cancel(&mut self, _: &mut SocketIo, _: Key, _: RawSocket, _: Direction) -> CancelOutcome {
         CancelOutcome::Done
     }

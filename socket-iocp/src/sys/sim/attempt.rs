@@ -12,6 +12,8 @@ use std::slice;
 /// Connection errors that end a recv, and those that end a send.
 const RECV_ERRORS: [i32; 4] = [errno::ECONNRESET, errno::ETIMEDOUT, errno::EHOSTUNREACH, errno::ENETDOWN];
 const SEND_ERRORS: [i32; 4] = [errno::ECONNRESET, errno::ETIMEDOUT, errno::EPIPE, errno::EHOSTUNREACH];
+/// What a connect fails with.
+const CONNECT_ERRORS: [i32; 4] = [errno::ECONNREFUSED, errno::ETIMEDOUT, errno::EHOSTUNREACH, errno::ENETDOWN];
 /// Shortages and accidents that an accept meets and that pass.
 const ACCEPT_ERRORS: [i32; 5] = [errno::ECONNABORTED, errno::ENFILE, errno::EMFILE, errno::ENOBUFS, errno::ENOMEM];
 
@@ -47,6 +49,7 @@ impl Attempt<'_> {
                 OperationId::Recv { .. } => self.state.receivable(socket),
                 OperationId::Send { .. } => self.state.room(socket) != Room::Full,
                 OperationId::Accept { .. } => self.state.queue(socket).is_none_or(|queue| !queue.is_empty()),
+                OperationId::Connect { .. } => !self.state.silent.contains(&self.pending.connects_to()),
             }
     }
 
@@ -161,5 +164,19 @@ impl Attempt<'_> {
         let named = random.chance(0.5);
         let remote = state.stream(accepted).filter(|_| named).map(|stream| SockAddr::from(stream.remote));
         Some(Ok(Accepted { socket: state.descriptors.open(accepted), remote }))
+    }
+
+    /// Tries a connect; `None` when nobody has answered.
+    pub(super) fn connect(mut self) -> Option<Result<(), Failure>> {
+        match self.verdict() {
+            Verdict::Wait => return None,
+            Verdict::Fail(failure) => return Some(Err(failure)),
+            Verdict::Work => {}
+        }
+        let Attempt { state, random, pending, .. } = self;
+        if random.chance(state.behaviour.connect_error_probability) {
+            return Some(Err(Failure::Os(random.pick(&CONNECT_ERRORS))));
+        }
+        Some(state.connect(pending.target.socket, pending.connects_to()).map_err(Failure::Os))
     }
 }

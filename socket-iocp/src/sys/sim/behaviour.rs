@@ -26,6 +26,8 @@ pub struct Behaviour {
     pub recv_error_probability: f64,
     /// A send fails and the connection with it.
     pub send_error_probability: f64,
+    /// A connect fails.
+    pub connect_error_probability: f64,
     /// An accept fails; the connection stays in the queue.
     pub accept_error_probability: f64,
     /// A cancel ends its operation at once, with no completion.
@@ -59,6 +61,7 @@ impl Behaviour {
             shortage_probability: 0.0,
             recv_error_probability: 0.0,
             send_error_probability: 0.0,
+            connect_error_probability: 0.0,
             accept_error_probability: 0.0,
             cancel_done_probability: 0.0,
             cancel_beats_success_probability: 1.0,

@@ -36,12 +36,13 @@ pub use socket::SimSocket;
 pub use state::Operation;
 
 use super::net::Net;
-use super::{Accepted, CancelOutcome, Config, Direction, Key, ListenerKey, SocketIo, Submitted};
+use super::{Accepted, CancelOutcome, Config, Direction, Failure, Key, ListenerKey, SocketIo, Submitted, errno};
 use crate::buffer::{BufferPool, ReadBuffer};
 use crate::{Error, ErrorCode, RawSocket};
 use pending::{OperationId, Pending, SendMemory};
 use random::Random;
 use reap::Reaped;
+use socket2::SockAddr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +127,20 @@ impl Backend {
     ) -> Submitted<usize> {
         let id = OperationId::of(key, Direction::Send);
         self.submit(id, socket, |window| Some(SendMemory::new(slices, window)), |attempt| attempt.send())
+    }
+
+    pub(crate) fn connect(
+        &mut self,
+        _io: &mut SocketIo,
+        key: Key,
+        socket: RawSocket,
+        address: &SockAddr,
+    ) -> Submitted<()> {
+        let id = OperationId::of(key, Direction::Connect);
+        let Some(address) = address.as_socket() else {
+            return Submitted::Done(Err(Failure::Os(errno::EINVAL)));
+        };
+        self.submit_to(id, socket, Some(address), |_| None, |attempt| attempt.connect())
     }
 
     pub(crate) fn cancel(

@@ -79,6 +79,35 @@ impl Network {
         Ok(Peer::new(self.clone(), &state, near))
     }
 
+    /// A socket that is not connected yet.
+    pub fn socket(self: &Arc<Self>) -> SimSocket {
+        let mut state = self.lock();
+        let local = state.client_address();
+        let socket = state.create(Kind::Fresh { local });
+        let number = state.descriptors.open(socket);
+        SimSocket::new(self.clone(), number)
+    }
+
+    /// See [`SimSocket::accept`].
+    pub(super) fn accept(self: &Arc<Self>, listener: RawSocket) -> Peer {
+        let mut state = self.lock();
+        let id = open(&state, listener).expect("an open socket").socket;
+        loop {
+            match state.queue(id).expect("a listener").pop_front() {
+                Some(connection) => return Peer::new(self.clone(), &state, connection),
+                None => state = self.block(state, None),
+            }
+        }
+    }
+
+    /// An address at which nobody answers: a connect to it takes until it is cancelled.
+    pub fn silent_address(&self) -> SocketAddr {
+        let mut state = self.lock();
+        let address = state.client_address();
+        state.silent.insert(address);
+        address
+    }
+
     /// A connection with one end for a port and one for the test.
     pub fn pair(self: &Arc<Self>) -> (SimSocket, Peer) {
         let mut state = self.lock();
@@ -190,18 +219,29 @@ impl Network {
 impl Network {
     pub(crate) fn check_connected(&self, number: RawSocket) -> Result<(), Error> {
         let state = self.lock();
-        match state.stream(open(&state, number)?.socket) {
-            None => Err(ErrorCode::Listening.into()),
+        match state.socket(open(&state, number)?.socket).kind {
+            Kind::Fresh { .. } => Err(ErrorCode::NotConnected.into()),
+            Kind::Listener { .. } => Err(ErrorCode::Listening.into()),
             // Also when the connection is over: what it brought, or its error, is still to be received.
-            Some(_) => Ok(()),
+            Kind::Stream(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_connectable(&self, number: RawSocket, address: &SockAddr) -> Result<(), Error> {
+        let state = self.lock();
+        match state.socket(open(&state, number)?.socket).kind {
+            Kind::Fresh { .. } if address.is_ipv4() => Ok(()),
+            Kind::Fresh { .. } => Err(ErrorCode::InvalidArgument.into()),
+            Kind::Listener { .. } => Err(ErrorCode::Listening.into()),
+            Kind::Stream(_) => Err(ErrorCode::AlreadyConnected.into()),
         }
     }
 
     pub(crate) fn check_listening(&self, number: RawSocket) -> Result<(), Error> {
         let state = self.lock();
-        match state.stream(open(&state, number)?.socket) {
-            None => Ok(()),
-            Some(_) => Err(ErrorCode::NotListening.into()),
+        match state.socket(open(&state, number)?.socket).kind {
+            Kind::Listener { .. } => Ok(()),
+            Kind::Fresh { .. } | Kind::Stream(_) => Err(ErrorCode::NotListening.into()),
         }
     }
 
@@ -214,7 +254,7 @@ impl Network {
         let socket = state.descriptors.get(number).map(|descriptor| &state.socket(descriptor.socket).kind);
         match socket {
             Some(Kind::Stream(stream)) => stream.local.into(),
-            Some(Kind::Listener { local, .. }) => (*local).into(),
+            Some(Kind::Fresh { local } | Kind::Listener { local, .. }) => (*local).into(),
             None => unnamed(),
         }
     }

@@ -3,6 +3,7 @@
 use super::state::{Operation, SocketId, State};
 use crate::RawSocket;
 use crate::sys::{Direction, Key, ListenerKey, MAX_GATHER};
+use std::net::SocketAddr;
 use std::slice;
 
 /// Names a pending operation of one backend. The order is that of the table only.
@@ -11,6 +12,7 @@ pub(super) enum OperationId {
     Recv { index: u32, generation: u32 },
     Send { index: u32, generation: u32 },
     Accept { listener: u32, serial: u64 },
+    Connect { index: u32, generation: u32 },
 }
 
 impl OperationId {
@@ -19,6 +21,7 @@ impl OperationId {
         match direction {
             Direction::Recv => OperationId::Recv { index, generation },
             Direction::Send => OperationId::Send { index, generation },
+            Direction::Connect => OperationId::Connect { index, generation },
         }
     }
 
@@ -33,6 +36,7 @@ impl OperationId {
             OperationId::Recv { .. } => Operation::Recv,
             OperationId::Send { .. } => Operation::Send,
             OperationId::Accept { .. } => Operation::Accept,
+            OperationId::Connect { .. } => Operation::Connect,
         }
     }
 }
@@ -54,6 +58,7 @@ impl Target {
         match operation {
             Operation::Recv => assert!(!descriptor.recv_pending, "sim: a second recv on one socket, {number}"),
             Operation::Send => assert!(!descriptor.send_pending, "sim: a second send on one socket, {number}"),
+            Operation::Connect => descriptor.assert_idle(number, "a connect"),
             _ => {}
         }
         Some(Target { number, serial: descriptor.serial, socket: descriptor.socket })
@@ -77,7 +82,8 @@ impl Target {
         };
         match operation {
             Operation::Recv => descriptor.recv_pending = pending,
-            Operation::Send => descriptor.send_pending = pending,
+            // A send beside a connect would be as wrong as one beside a send.
+            Operation::Send | Operation::Connect => descriptor.send_pending = pending,
             _ if pending => descriptor.accepts_pending += 1,
             _ => descriptor.accepts_pending -= 1,
         }
@@ -90,6 +96,8 @@ pub(super) struct Pending {
     pub(super) target: Target,
     /// A send's bytes.
     pub(super) memory: Option<SendMemory>,
+    /// A connect's.
+    pub(super) address: Option<SocketAddr>,
     /// The error that was settled at submission.
     pub(super) doomed: Option<i32>,
     /// The step in which it ends, drawn when it could first do so.
@@ -109,6 +117,11 @@ pub(super) enum Stage {
 }
 
 impl Pending {
+    /// Where a connect goes.
+    pub(super) fn connects_to(&self) -> SocketAddr {
+        self.address.expect("a connect has its address")
+    }
+
     /// A readiness may end it: nobody has been told that its completion will come.
     pub(super) fn may_be_ready(&self) -> bool {
         self.stage == Stage::Waiting && !self.cancelled

@@ -8,6 +8,7 @@ use super::state::{Clock, Operation, State};
 use crate::buffer::BufferPool;
 use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, ListenerKey, Submitted, errno};
 use crate::{Error, RawSocket};
+use std::net::SocketAddr;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,18 @@ impl Backend {
         memory: impl FnOnce(usize) -> Option<SendMemory>,
         attempt: impl FnOnce(Attempt<'_>) -> Option<Result<T, Failure>>,
     ) -> Submitted<T> {
+        self.submit_to(id, number, None, memory, attempt)
+    }
+
+    /// As [`submit`](Backend::submit); a connect has an address.
+    pub(super) fn submit_to<T>(
+        &mut self,
+        id: OperationId,
+        number: RawSocket,
+        address: Option<SocketAddr>,
+        memory: impl FnOnce(usize) -> Option<SendMemory>,
+        attempt: impl FnOnce(Attempt<'_>) -> Option<Result<T, Failure>>,
+    ) -> Submitted<T> {
         assert!(!self.operations.contains_key(&id), "sim: {id:?} is submitted while one is pending");
         let mut state = self.network.lock();
         let operation = id.operation();
@@ -43,7 +56,7 @@ impl Backend {
         };
         let doomed = (operation == Operation::Accept && state.exhausted).then_some(errno::EMFILE);
         let memory = memory(state.behaviour.window_bytes);
-        let pending = Pending { target, memory, doomed, due: None, cancelled: false, stage: Stage::Waiting };
+        let pending = Pending { target, memory, address, doomed, due: None, cancelled: false, stage: Stage::Waiting };
         let immediate = self.random.chance(state.behaviour.immediate_probability);
         let Backend { random, .. } = self;
         if immediate && let Some(result) = attempt(Attempt { state: &mut state, random, id, pending: &pending }) {
@@ -154,6 +167,10 @@ impl Backend {
                 let listener = ListenerKey(listener);
                 attempt.accept().map(|result| Completion::Accept { listener, result })
             }
+            OperationId::Connect { index, generation } => {
+                let key = Key { index, generation };
+                attempt.connect().map(|result| Completion::Connect { key, result })
+            }
         };
         pending.due = None;
         if let Some(completion) = completion {
@@ -191,7 +208,7 @@ impl Backend {
             OperationId::Recv { index, generation } => {
                 Completion::Ready { key: Key { index, generation }, readable: true, writable: also }
             }
-            OperationId::Send { index, generation } => {
+            OperationId::Send { index, generation } | OperationId::Connect { index, generation } => {
                 Completion::Ready { key: Key { index, generation }, readable: also, writable: true }
             }
             OperationId::Accept { listener, .. } => Completion::AcceptReady { listener: ListenerKey(listener) },
@@ -213,8 +230,9 @@ impl Backend {
             }
             let completion = match completion {
                 Completion::Ready { key, readable, writable } => {
-                    let readable = readable && self.retire_if_ready(&mut state, OperationId::of(key, Direction::Recv));
-                    let writable = writable && self.retire_if_ready(&mut state, OperationId::of(key, Direction::Send));
+                    let mut retire = |direction| self.retire_if_ready(&mut state, OperationId::of(key, direction));
+                    let readable = readable && retire(Direction::Recv);
+                    let writable = writable && retire(Direction::Send) && retire(Direction::Connect);
                     (readable || writable).then_some(Completion::Ready { key, readable, writable })
                 }
                 Completion::AcceptReady { listener } => {

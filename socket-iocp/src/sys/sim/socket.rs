@@ -1,6 +1,7 @@
 //! An owned simulated socket.
 
 use super::network::Network;
+use super::peer::Peer;
 use crate::RawSocket;
 use crate::sys::net::CloseHow;
 use std::net::SocketAddr;
@@ -35,6 +36,14 @@ impl SimSocket {
     pub fn into_raw(mut self) -> RawSocket {
         self.owns = false;
         self.number
+    }
+
+    /// Takes a connection from a listener's queue, for the test to drive; blocks until there is one.
+    ///
+    /// # Panics
+    /// When the socket does not listen.
+    pub fn accept(&self) -> Peer {
+        self.network.accept(self.number)
     }
 
     /// The local address.

@@ -5,7 +5,7 @@ use super::behaviour::Behaviour;
 use super::descriptors::Descriptors;
 use super::random::Random;
 use super::stream::Stream;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub enum Operation {
     Send,
     /// An accept, pending or yet to be submitted.
     Accept,
+    /// A connect, pending or yet to be submitted.
+    Connect,
     /// A worker's preparation for the accepts of a listener.
     AddListener,
     /// The making of a listener's second descriptor.
@@ -44,8 +46,15 @@ pub(super) struct Socket {
 
 #[derive(Debug)]
 pub(super) enum Kind {
+    /// Not connected yet.
+    Fresh {
+        local: SocketAddr,
+    },
     Stream(Stream),
-    Listener { local: SocketAddr, queue: VecDeque<SocketId> },
+    Listener {
+        local: SocketAddr,
+        queue: VecDeque<SocketId>,
+    },
 }
 
 #[derive(Debug)]
@@ -68,6 +77,8 @@ pub(super) struct State {
     pub(super) sockets: BTreeMap<SocketId, Socket>,
     faults: BTreeMap<Operation, VecDeque<i32>>,
     listeners: BTreeMap<u16, SocketId>,
+    /// Nobody answers a connect to these.
+    pub(super) silent: BTreeSet<SocketAddr>,
     next_socket: u64,
     next_listen_port: u16,
     next_client_port: u16,
@@ -86,6 +97,7 @@ impl State {
             sockets: BTreeMap::new(),
             faults: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            silent: BTreeSet::new(),
             next_socket: 1,
             next_listen_port: FIRST_LISTEN_PORT,
             next_client_port: FIRST_CLIENT_PORT,
@@ -162,6 +174,7 @@ impl State {
         }
         let socket = self.sockets.remove(&id).expect("it was there a moment ago");
         match socket.kind {
+            Kind::Fresh { .. } => {}
             Kind::Stream(stream) => self.end_stream(stream, socket.reset_on_release),
             Kind::Listener { local, queue } => {
                 self.listeners.remove(&local.port());

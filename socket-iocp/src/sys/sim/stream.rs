@@ -102,11 +102,27 @@ impl State {
         (near, far)
     }
 
+    /// Connects a socket that is not connected yet; the other end is in the listener's queue then.
+    ///
+    /// Errors: ECONNREFUSED, EISCONN.
+    pub(super) fn connect(&mut self, id: SocketId, address: SocketAddr) -> Result<(), i32> {
+        let Kind::Fresh { local } = self.socket(id).kind else { return Err(errno::EISCONN) };
+        let listener = self.listener_at(address).ok_or(errno::ECONNREFUSED)?;
+        let window = self.behaviour.window_bytes;
+        let mut far = Stream::new(address, local, window);
+        far.peer = Some(id);
+        let far = self.create(Kind::Stream(far));
+        let near = Stream { peer: Some(far), ..Stream::new(local, address, window) };
+        self.sockets.get_mut(&id).expect("it is referred to").kind = Kind::Stream(near);
+        self.queue(listener).expect("a listener has one").push_back(far);
+        Ok(())
+    }
+
     /// The connection's end, if the socket is one.
     pub(super) fn stream(&self, id: SocketId) -> Option<&Stream> {
         match &self.socket(id).kind {
             Kind::Stream(stream) => Some(stream),
-            Kind::Listener { .. } => None,
+            Kind::Fresh { .. } | Kind::Listener { .. } => None,
         }
     }
 

@@ -17,6 +17,7 @@ mod simulated {
     pub(crate) const ECONNABORTED: i32 = WinSock::WSAECONNABORTED;
     pub(crate) const ECONNREFUSED: i32 = WinSock::WSAECONNREFUSED;
     pub(crate) const EHOSTUNREACH: i32 = WinSock::WSAEHOSTUNREACH;
+    pub(crate) const EISCONN: i32 = WinSock::WSAEISCONN;
     pub(crate) const EINVAL: i32 = WinSock::WSAEINVAL;
     pub(crate) const EMFILE: i32 = WinSock::WSAEMFILE;
     pub(crate) const ENETDOWN: i32 = WinSock::WSAENETDOWN;
