@@ -12,10 +12,17 @@ mod text;
 use header::Header;
 use std::collections::{BTreeMap, BTreeSet};
 
-const TEXT: &str = include_str!(env!("SOCKET_IOCP_HEADER"));
+/// The header, its lines as they are in the repository, whatever a checkout has made of them.
+fn header_text() -> String {
+    include_str!(env!("SOCKET_IOCP_HEADER")).replace("\r\n", "\n")
+}
 
 fn pages() -> BTreeMap<String, String> {
-    manual::pages(&Header::read(TEXT), "0.0.0").into_iter().collect()
+    pages_of(&header_text())
+}
+
+fn pages_of(header: &str) -> BTreeMap<String, String> {
+    manual::pages(&Header::read(header), "0.0.0").into_iter().collect()
 }
 
 /// The words of a page, without what is roff's.
@@ -52,7 +59,8 @@ fn first_missing<'w>(words: &'w [String], page: &[String]) -> Option<&'w str> {
 #[test]
 fn every_declared_call_has_a_page() {
     // What tests/c/run takes for a declaration.
-    let declared = TEXT
+    let text = header_text();
+    let declared = text
         .lines()
         .filter(|line| ["int ", "void ", "const char *"].iter().any(|kind| line.starts_with(kind)))
         .filter_map(|line| line.split('(').next()?.split([' ', '*']).next_back())
@@ -65,7 +73,7 @@ fn every_declared_call_has_a_page() {
 
 #[test]
 fn nothing_that_is_said_of_a_call_is_lost() {
-    let (header, pages) = (Header::read(TEXT), pages());
+    let (header, pages) = (Header::read(&header_text()), pages());
     for call in header.calls() {
         let page = words(&pages[&format!("{}.3", call.name)]);
         for block in text::blocks(&call.comment) {
@@ -90,7 +98,7 @@ fn nothing_that_is_said_of_a_call_is_lost() {
 
 #[test]
 fn nothing_of_the_overview_is_lost() {
-    let header = Header::read(TEXT);
+    let header = Header::read(&header_text());
     let page = words(&pages()["socket_iocp.3"]);
     let said = header.overview.split_once(" - ").expect("the title").1;
     assert_eq!(first_missing(&words_of(said), &page), None);
@@ -104,7 +112,8 @@ fn nothing_of_the_overview_is_lost() {
 #[test]
 fn every_word_of_the_header_is_on_a_page() {
     let all: BTreeSet<String> = pages().values().flat_map(|page| words(page)).collect();
-    let (_, parts) = TEXT.split_once("/* ----").expect("a first part");
+    let text = header_text();
+    let (_, parts) = text.split_once("/* ----").expect("a first part");
     let (parts, _) = parts.rsplit_once("#ifdef __cplusplus").expect("the end of the last one");
     for line in parts.lines() {
         // An initializer is left out.
@@ -122,9 +131,8 @@ fn an_error_has_its_reason_or_the_meaning_of_its_code() {
     assert!(pages["socket_iocp_new_with_options.3"].contains("\nAs \\fBsocket_iocp_new\\fR().\n"));
     // They may end a paragraph.
     let apart = " *\n * Errors: SOCKET_IOCP_E_BUSY (a recv is";
-    assert!(TEXT.contains(apart));
-    let header = TEXT.replace(apart, &apart[3..]);
-    assert_eq!(manual::pages(&Header::read(&header), "0.0.0").into_iter().collect::<BTreeMap<_, _>>(), pages);
+    assert!(header_text().contains(apart));
+    assert_eq!(pages_of(&header_text().replace(apart, &apart[3..])), pages);
 }
 
 #[test]
