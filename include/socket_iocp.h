@@ -483,6 +483,46 @@ int socket_iocp_set_accept_backlog( void *socket_iocp_state, SOCKET socket, size
 
 
 /* -------------------------------------------------------------------------------------------------------------------
+ * The graceful end
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* What a shutdown has come to. New members may come at the end. */
+struct socket_iocp_ended {
+    size_t size;       /* set by the caller: sizeof( struct socket_iocp_ended ) */
+    uint64_t finished; /* connections that have bidden farewell since it began, in whatever way, but for those aborted */
+    uint64_t aborted;  /* connections that were still there at the deadline: SOCKET_IOCP_E_CANCELLED in their farewells */
+    uint64_t pending;  /* connections that are still there: it goes on. 0 when it is over */
+};
+
+/*
+ * Ends a port gracefully: accepts no more, waits until every connection has finished or deadline_ms have passed, aborts those that
+ * are left, and then is as socket_iocp_delete(), which needs not be called any more. Says in *ended, which may be NULL, how many of
+ * each there were; ended->size as in socket_iocp_result().
+ *
+ * - Listen sockets end as with a delete: they are closed, and their listen error callbacks come with SOCKET_IOCP_E_CANCELLED. What the
+ *   kernel has in their queues is lost; connections taken from it before are still given to their accept callbacks. Adding
+ *   another listen socket is SOCKET_IOCP_E_CLOSED.
+ * - The connections go on, and every call still works, socket_iocp_add_connected_socket() included: a proxy may need another
+ *   connection to finish what it has begun. A connection has finished when it has bidden farewell, for whatever reason. Those that
+ *   are idle are closed gracefully when the listen sockets have gone, and whenever one becomes so later; see shutdown_closes_idle in
+ *   the options.
+ * - At the deadline what is left is aborted, closes under way included. With deadline_ms 0 that is at once.
+ *
+ * Called by another thread while it is under way it brings the deadline nearer, or does nothing, since of several deadlines the
+ * earliest counts, and returns at once with what there is so far. socket_iocp_delete() does the same with a deadline of 0, and
+ * waits.
+ *
+ * From inside a callback, of any port, it begins and returns at once; the port ends by itself, and its handle is still to be
+ * given to socket_iocp_delete(), which aborts what is left, or to this call, which waits, from outside. A port without threads is
+ * driven by this call when a socket_iocp_run() in progress has returned; inside a callback it goes on being driven by the
+ * program's runs, until they are SOCKET_IOCP_E_CLOSED.
+ *
+ * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (ended->size is below its minimum or above 4096).
+ */
+int socket_iocp_shutdown( void *socket_iocp_state, DWORD deadline_ms, struct socket_iocp_ended *ended );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
  * Inside a callback
  * ---------------------------------------------------------------------------------------------------------------- */
 
@@ -647,9 +687,14 @@ struct socket_iocp_options {
        socket that takes no sends any more, since its sending side was shut down or its end has begun, crosses no mark. Needs
        high_watermark. Default: none */
     void (*watermark_callback_function)( SOCKET socket, void *per_socket_user_state, int above );
+    uint32_t shutdown_closes_idle; /* SOCKET_IOCP_SWITCH_...: socket_iocp_shutdown() closes connections that are idle, gracefully,
+                                  those that become so later included: those on which a recv is outstanding and nothing else,
+                                  between two requests of their peer. A program for which the middle of a request, or an answer
+                                  that is still being made, looks like that turns it off, and closes its connections itself when
+                                  each has finished. Default: on */
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0 }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

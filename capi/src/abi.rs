@@ -74,6 +74,7 @@ pub(crate) struct Options {
     pub(crate) low_watermark: u32,
     pub(crate) max_port_queued_bytes: usize,
     pub(crate) watermark_callback_function: Option<WatermarkCallback>,
+    pub(crate) shutdown_closes_idle: u32,
 }
 
 /// `struct socket_iocp_completion`.
@@ -91,6 +92,16 @@ pub(crate) struct Completion {
     pub(crate) local_address: *const SocketAddress,
     pub(crate) remote_address: *const SocketAddress,
     pub(crate) byte_count: u64,
+}
+
+/// `struct socket_iocp_ended`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct Ended {
+    pub(crate) size: usize,
+    pub(crate) finished: u64,
+    pub(crate) aborted: u64,
+    pub(crate) pending: u64,
 }
 
 /// `struct socket_iocp_counters`.
@@ -127,8 +138,9 @@ pub(crate) struct Buffer {
 // The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Options>() == 104);
+    assert!(size_of::<Options>() == 112);
     assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
+    assert!(size_of::<Ended>() == 32);
     assert!(size_of::<Counters>() == 136);
     assert!(size_of::<Buffer>() == 16);
     assert!(size_of::<c_int>() == size_of::<i32>());

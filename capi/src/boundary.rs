@@ -135,6 +135,7 @@ mod tests {
             low_watermark: 0,
             max_port_queued_bytes: 0,
             watermark_callback_function: None,
+            shutdown_closes_idle: 0,
         }
     }
 

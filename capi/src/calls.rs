@@ -3,12 +3,13 @@
 //! All are `unsafe` for one reason: the header's rules on pointers to memory of the caller's are the caller's to keep.
 
 use crate::abi::{self, Dword, Socket};
-use crate::boundary::{copy_in, guarded, required, status};
+use crate::boundary::{copy_in, copy_out, guarded, required, status};
 use crate::handler::{CHandler, ListenState, UserPointer};
 use crate::{platform, ports, taken};
 use engine::{Error, ErrorCode, PortHandle, Rejected, SendBuffer, SocketHandle};
 use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::time::Duration;
 
 /// Every option at its default.
 const DEFAULT_OPTIONS: abi::Options = abi::Options {
@@ -32,6 +33,7 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     low_watermark: 0,
     max_port_queued_bytes: 0,
     watermark_callback_function: None,
+    shutdown_closes_idle: 0,
 };
 
 /// The handle in a `socket_iocp_socket_state`.
@@ -118,6 +120,27 @@ pub unsafe extern "C" fn socket_iocp_new_with_options(
 pub extern "C" fn socket_iocp_delete(socket_iocp_state: *mut c_void) {
     // The prototype has no place for an error.
     let _ = guarded(|| ports::delete(socket_iocp_state.addr()));
+}
+
+/// See `socket_iocp.h`.
+///
+/// # Safety
+/// `ended` is NULL or points to as many writable bytes as its first member says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_iocp_shutdown(
+    socket_iocp_state: *mut c_void,
+    deadline_ms: Dword,
+    ended: *mut abi::Ended,
+) -> c_int {
+    status(|| {
+        let place = NonNull::new(ended);
+        // SAFETY: the caller's promise.
+        let tell = |ended: abi::Ended| place.map_or(Ok(()), |place| unsafe { copy_out(&ended, place) });
+        // A wrong size is to change nothing.
+        tell(abi::Ended::default())?;
+        let ended = ports::shut_down(socket_iocp_state.addr(), Duration::from_millis(deadline_ms.into()))?;
+        tell(abi::Ended { size: 0, finished: ended.finished, aborted: ended.aborted, pending: ended.pending })
+    })
 }
 
 /// See `socket_iocp.h`.

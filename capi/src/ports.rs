@@ -2,9 +2,9 @@
 
 use crate::abi::{self, ErrorCallback, RecvCallback, SWITCH_OFF, SWITCH_ON, SendCallback, THREADS_NONE};
 use crate::handler::{CHandler, Callbacks};
-use crate::table::{Named, Table};
+use crate::table::{Entered, Named, Table};
 use crate::{current, platform};
-use engine::{BackendKind, Error, ErrorCode, Options, Port, PortHandle};
+use engine::{BackendKind, Ended, Error, ErrorCode, Options, Port, PortHandle};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,13 +15,20 @@ const DEFAULT_TAKEN_BUFFERS: usize = 65_536;
 /// A port in the table.
 struct Entry {
     port: PortHandle<CHandler>,
-    /// Until somebody deletes the port.
+    /// Until somebody ends the port.
     owner: Mutex<Option<Port<CHandler>>>,
 }
 
 impl Named for Entry {
     const INDEX_BITS: u32 = if usize::BITS >= 64 { 16 } else { 8 };
     const TAG: usize = 0b01;
+}
+
+impl Entry {
+    /// The port itself, for who ends it.
+    fn take_owner(&self) -> Option<Port<CHandler>> {
+        self.owner.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 static PORTS: Table<Entry> = Table::new();
@@ -66,16 +73,52 @@ pub(crate) fn delete(handle: usize) -> Result<(), Error> {
         return Err(ErrorCode::NullPointer.into());
     }
     let entry = PORTS.close(handle)?;
-    let owner = entry.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(port) = owner {
-        port.delete();
+    match entry.take_owner() {
+        Some(port) => port.delete(),
+        // Another thread is shutting it down: that ends now, or has ended.
+        None => drop(entry.port.begin_shutdown(Duration::ZERO)),
     }
+    leave(handle, entry);
+    Ok(())
+}
+
+/// Leaves a port that is closed, and waits for the others.
+fn leave(handle: usize, entry: Entered<'_, Entry>) {
     drop(entry);
     // A callback must not wait for calls: the call that it waits for could be the one that it runs in.
     if !current::in_callback() {
         PORTS.wait_until_freed(handle);
     }
-    Ok(())
+}
+
+/// Ends a port gracefully. Only a call that waits for the end gives the handle up.
+pub(crate) fn shut_down(handle: usize, within: Duration) -> Result<Ended, Error> {
+    if current::in_callback() {
+        return with_port(handle, |port| {
+            port.begin_shutdown(within)?;
+            Ok(port.ended())
+        });
+    }
+    if handle == 0 {
+        return Err(ErrorCode::NullPointer.into());
+    }
+    // The port stays in the table meanwhile: calls on it go on working.
+    let entry = PORTS.enter(handle)?;
+    let Some(port) = entry.take_owner() else {
+        // Another thread waits for the end of it.
+        entry.port.begin_shutdown(within)?;
+        return Ok(entry.port.ended());
+    };
+    let ended = port.shutdown(within);
+    match PORTS.close(handle) {
+        Ok(closed) => {
+            drop(entry);
+            leave(handle, closed);
+        }
+        // Deleted meanwhile by a thread that waits for this call to leave.
+        Err(_) => drop(entry),
+    }
+    Ok(ended)
 }
 
 fn or_default<T: Default + PartialEq>(given: T, default: T) -> T {
@@ -127,6 +170,7 @@ fn engine_options(read_buffer_size: usize, given: &abi::Options) -> Result<Optio
     if given.max_port_queued_bytes != 0 {
         options = options.max_port_queued_bytes(given.max_port_queued_bytes);
     }
+    options = options.shutdown_closes_idle(switched(given.shutdown_closes_idle)?.unwrap_or(true));
     Ok(options)
 }
 

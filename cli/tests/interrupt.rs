@@ -31,6 +31,7 @@ fn a_server_closes_its_connections_and_exits_with_0() {
             assert_eq!(output.status.code(), Some(0), "{}", describe(&output));
             let statistics = Statistics::of(&output);
             assert_eq!((statistics.get("accepts"), statistics.get("farewells")), (1, 1));
+            assert_eq!((statistics.get("finished"), statistics.get("aborted")), (1, 0));
             assert_eq!((statistics.get("received_bytes"), statistics.get("sent_bytes")), (4, 4));
         }
     });
@@ -55,7 +56,37 @@ fn a_second_interrupt_aborts() {
         server.running.interrupt();
         let output = server.running.end();
         assert_eq!(output.status.code(), Some(130), "{}", describe(&output));
-        assert_eq!(Statistics::of(&output).get("accepts"), 1);
+        let statistics = Statistics::of(&output);
+        assert_eq!((statistics.get("accepts"), statistics.get("aborted")), (1, 1));
+    });
+}
+
+#[test]
+fn what_is_left_after_the_grace_is_reset() {
+    on_each_backend(|backend| {
+        let server = Server::start(backend, "echo", &["--linger", "3600", "--grace", "0.1"]);
+        let mut client = client_of(&server);
+        server.running.interrupt();
+        assert_eq!(client.read(&mut [0; 1]).expect("a clean end"), 0);
+        // The client does not end its side.
+        let output = server.running.end();
+        assert_eq!(output.status.code(), Some(0), "{}", describe(&output));
+        assert_eq!(Statistics::of(&output).get("aborted"), 1);
+    });
+}
+
+#[test]
+fn chargen_comes_to_an_end() {
+    on_each_backend(|backend| {
+        let server = Server::start(backend, "chargen", &[]);
+        let mut client = TcpStream::connect(&server.address).expect("accepted");
+        client.read_exact(&mut [0; 10_000]).expect("lines");
+        server.running.interrupt();
+        client.read_to_end(&mut Vec::new()).expect("a clean end, no reset");
+        drop(client);
+        let output = server.running.end();
+        assert_eq!(output.status.code(), Some(0), "{}", describe(&output));
+        assert_eq!(Statistics::of(&output).get("finished"), 1);
     });
 }
 

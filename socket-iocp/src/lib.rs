@@ -71,6 +71,7 @@ mod planted;
 mod port;
 mod send_queue;
 mod shared;
+mod shutdown;
 mod socket;
 mod statistics;
 mod sys;
@@ -87,6 +88,7 @@ pub use options::{
 };
 pub use owned::Socket;
 pub use port::{ListenerHandle, NotAdded, Port, PortHandle, Rejected};
+pub use shutdown::Ended;
 pub use statistics::Statistics;
 #[doc(hidden)]
 pub use sys::process::is_forked_child;

@@ -83,6 +83,7 @@ pub struct Options {
     pub(crate) high_watermark: Option<u32>,
     pub(crate) low_watermark: u32,
     pub(crate) max_port_queued_bytes: usize,
+    pub(crate) shutdown_closes_idle: bool,
     #[cfg(feature = "sim")]
     pub(crate) network: Option<Arc<Network>>,
     /// Workers of a port that its caller drives.
@@ -111,6 +112,7 @@ impl Options {
             high_watermark: None,
             low_watermark: 0,
             max_port_queued_bytes: usize::MAX,
+            shutdown_closes_idle: true,
             #[cfg(feature = "sim")]
             network: None,
             #[cfg(feature = "sim")]
@@ -291,6 +293,16 @@ impl Options {
     /// allowed. All threads that send share one count for it. At least 1. Default: no limit, and nothing is counted.
     pub fn max_port_queued_bytes(mut self, bytes: usize) -> Options {
         self.max_port_queued_bytes = bytes;
+        self
+    }
+
+    /// Whether [`Port::shutdown`](crate::Port::shutdown) closes connections that are idle, gracefully, those that become so later
+    /// included: those on which a recv is outstanding and nothing else, between two requests of their peer. Default: true.
+    ///
+    /// The library does not know what a recv is waiting for. A program for which the middle of a request, or an answer that is
+    /// still being made, looks like that sets this to false, and closes its connections itself when each has finished.
+    pub fn shutdown_closes_idle(mut self, closes: bool) -> Options {
+        self.shutdown_closes_idle = closes;
         self
     }
 

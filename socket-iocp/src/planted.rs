@@ -92,6 +92,8 @@ mod bugs {
         PartsTurnedRound,
         /// The owner of a send's bytes is never dropped.
         OwnerForgotten,
+        /// A shutdown has no end while a connection stays.
+        DeadlineForgotten,
 
         of several:
         /// A push does not publish what it pushes.

@@ -5,7 +5,9 @@ use crate::handler::Handler;
 use crate::listener::{ListenerCore, ListenerEnd};
 use crate::shared::Shared;
 use crate::worker::Worker;
-use crate::{BackendKind, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, sys};
+use crate::{
+    BackendKind, Ended, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, sys,
+};
 use std::fmt;
 use std::ops::Deref;
 #[cfg(unix)]
@@ -44,6 +46,8 @@ pub struct ListenerHandle(pub(crate) u64);
 /// It dereferences to [`PortHandle`], which has the calls and can be cloned.
 pub struct Port<H: Handler> {
     handle: PortHandle<H>,
+    /// Its end has been seen to: dropping it does nothing more.
+    ends_by_itself: bool,
 }
 
 /// A reference to a port, to be cloned and sent to any thread. It keeps nothing running: after the port's deletion
@@ -60,19 +64,41 @@ impl<H: Handler> Port<H> {
     /// `NoDescriptors`, `Os` (threads refused), `Closed` (in a forked child of a process that used the library).
     pub fn new(handler: H, options: Options) -> Result<Port<H>, Error> {
         let handle = PortHandle { shared: crate::open::open(handler, options)? };
-        Ok(Port { handle })
+        Ok(Port { handle, ends_by_itself: false })
     }
 
     /// Refuses new work, aborts every socket, delivers every completion and every farewell, joins the workers, frees
     /// everything, returns. From inside a callback, of any port, it returns at once and the last worker finishes. What
     /// a [`PortHandle`] kept elsewhere refers to is freed with it.
     pub fn delete(self) {}
+
+    /// Ends the port gracefully: begins as [`PortHandle::begin_shutdown`] does, waits until every connection has finished or the
+    /// deadline, `within` from now, has come, aborts those that are left, and then is as [`delete`](Port::delete). Says how many
+    /// of each there were.
+    ///
+    /// A connection has finished when it has bidden farewell, for whatever reason: it was closed or removed by the program or
+    /// as idle, aborted by the program, reset by its peer. With a `within` of zero it is a delete that counts. Another thread
+    /// can bring the deadline nearer by [`PortHandle::begin_shutdown`]: of several the earliest counts.
+    ///
+    /// A port made with [`Options::threads`]`(0)` is driven by this call, on this thread, when a run in progress has returned.
+    ///
+    /// From inside a callback, of any port, it begins and returns at once, with those still there as
+    /// [`pending`](Ended::pending); the workers finish. A port made with `threads(0)` goes on being driven by its caller's runs
+    /// then, until [`run`](PortHandle::run) is `Closed`.
+    pub fn shutdown(mut self, within: Duration) -> Ended {
+        if sys::process::is_forked_child() {
+            return Ended::default();
+        }
+        self.handle.shared.shut_down(within);
+        self.ends_by_itself = true;
+        self.handle.shared.ended()
+    }
 }
 
 impl<H: Handler> Drop for Port<H> {
     fn drop(&mut self) {
         // In a forked child there are no workers to join, and locks may be held for ever.
-        if !sys::process::is_forked_child() {
+        if !self.ends_by_itself && !sys::process::is_forked_child() {
             self.handle.shared.delete();
         }
     }
@@ -372,6 +398,30 @@ impl<H: Handler> PortHandle<H> {
         }
         self.find_core(listener)?.set_backlog(backlog);
         Ok(())
+    }
+
+    /// Begins the graceful end of the port and returns; from any thread and from inside any callback. Called again it brings the
+    /// deadline nearer, or does nothing: of several the earliest counts.
+    ///
+    /// - Nothing is accepted any more: listeners end as with a delete, their sockets closed, with farewells of `Cancelled`. What
+    ///   the kernel has in their queues is lost; connections taken from it before are still given to their accept callbacks.
+    ///   Another listener is `Closed`.
+    /// - The connections go on. Every call still works, `add_connected` included: a proxy may need another connection to finish
+    ///   what it has begun. Connections that are idle are closed gracefully when the listeners have gone, and whenever one becomes
+    ///   so later, unless [`Options::shutdown_closes_idle`] says otherwise.
+    /// - When none is left, or when the deadline, `within` from now, has come, the port is deleted as by [`Port::delete`]:
+    ///   what is left is aborted, closes under way included. Its calls are `Closed` from then on. The [`Port`] is still to be
+    ///   dropped, which waits for the workers; dropped before that, it aborts what is left at once.
+    ///
+    /// Errors: `Closed`.
+    pub fn begin_shutdown(&self, within: Duration) -> Result<(), Error> {
+        self.enter()?.begin_shutdown(within)
+    }
+
+    /// What a shutdown has come to so far.
+    #[doc(hidden)]
+    pub fn ended(&self) -> Ended {
+        self.enter().map(Shared::ended).unwrap_or_default()
     }
 
     /// Drives a port made with [`Options::threads`]`(0)`: runs the callbacks that are due; if there are none, waits up

@@ -7,7 +7,8 @@ use crate::listener::{Listener, ListenerEnd};
 use crate::lock::lock;
 use crate::options::Options;
 use crate::planted::planted;
-use crate::statistics::{Counters, Statistics};
+use crate::shutdown::Shutdown;
+use crate::statistics::{Counter, Counters, Statistics};
 use crate::sys::net::Net;
 use crate::sys::process::{self, Thread};
 use crate::worker::{Turn, Unplaced, Worker, guarded};
@@ -26,6 +27,8 @@ pub(crate) struct WorkerShared<H: Handler> {
     pub(crate) slots: Slots<H>,
     pub(crate) counters: Counters,
     pub(crate) connects: Connects,
+    /// Sockets that the port's end has aborted.
+    pub(crate) aborted: Counter,
     /// Sockets given to this worker so far.
     assigned: AtomicUsize,
 }
@@ -37,6 +40,7 @@ impl<H: Handler> WorkerShared<H> {
             slots,
             counters: Counters::default(),
             connects: Connects::default(),
+            aborted: Counter::default(),
             assigned: AtomicUsize::new(0),
         }
     }
@@ -59,7 +63,8 @@ pub(crate) struct Shared<H: Handler> {
     #[cfg(unix)]
     pub(crate) pollable: Option<OwnedFd>,
     closing: AtomicBool,
-    listeners: Mutex<Vec<Arc<Listener<H>>>>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) listeners: Mutex<Vec<Arc<Listener<H>>>>,
     /// Connected sockets; counted only if they are limited.
     admitted: AtomicUsize,
     /// Connections taken from the kernel that wait for the number of sockets to fall below its limit, the first taken first.
@@ -72,7 +77,7 @@ pub(crate) struct Shared<H: Handler> {
     waits_for_descriptor: AtomicBool,
     /// How often listeners that waited for a descriptor were told of one.
     descriptors_freed: AtomicUsize,
-    threads: Mutex<Vec<Thread>>,
+    pub(crate) threads: Mutex<Vec<Thread>>,
     /// The workers of a port that its caller drives, one but for tests; `None` for each that is over.
     driven: Mutex<Vec<Option<Box<Worker<H>>>>>,
 }
@@ -117,6 +122,7 @@ impl<H: Handler> Shared<H> {
             #[cfg(unix)]
             pollable: parts.pollable,
             closing: AtomicBool::new(false),
+            shutdown: Shutdown::new(),
             listeners: Mutex::new(Vec::new()),
             admitted: AtomicUsize::new(0),
             waiting: Mutex::new(VecDeque::new()),
@@ -242,11 +248,11 @@ impl<H: Handler> Shared<H> {
         self.kind == BackendKind::Iocp
     }
 
-    /// Lists a listener; `Closed` if the port is being deleted.
+    /// Lists a listener; `Closed` if the port is ending.
     pub(crate) fn enlist(&self, listener: Arc<Listener<H>>) -> Result<(), Error> {
         {
             let mut listeners = lock(&self.listeners);
-            if self.is_closing() {
+            if self.is_closing() || self.shutdown.has_begun() {
                 return Err(ErrorCode::Closed.into());
             }
             listeners.try_reserve(1).map_err(|_| ErrorCode::NoMemory)?;
@@ -267,6 +273,10 @@ impl<H: Handler> Shared<H> {
 
     pub(crate) fn forget_listener(&self, id: u64) {
         lock(&self.listeners).retain(|listener| listener.core.id != id);
+        if self.shutdown.has_begun() {
+            // What comes after the last of them is for every worker.
+            self.notify_listeners();
+        }
     }
 
     fn notify_listeners(&self) {
@@ -339,7 +349,7 @@ impl<H: Handler> Shared<H> {
         }
     }
 
-    fn drive_to_the_end(&self) {
+    pub(crate) fn drive_to_the_end(&self) {
         let mut driven = lock(&self.driven);
         // Several on one thread take turns, since one may wait for another.
         let patience = (driven.len() > 1).then_some(Duration::ZERO);

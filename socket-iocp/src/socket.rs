@@ -516,6 +516,12 @@ impl<W> Machine<W> {
         self.phase == Phase::Open && self.is_connected() && (self.awaits_input() || !self.sends.is_flushed())
     }
 
+    /// Whether it waits for its peer to begin something: a recv is outstanding, and nothing else.
+    pub(crate) fn is_idle(&self) -> bool {
+        let says_nothing = self.sends.is_flushed() && self.fin == Fin::NotWanted;
+        self.phase == Phase::Open && self.is_connected() && self.awaits_input() && says_nothing && !self.has_event()
+    }
+
     fn awaits_input(&self) -> bool {
         matches!(self.recv, RecvState::Wanted | RecvState::Pending)
     }

@@ -10,7 +10,7 @@ static void structs( void )
 {
     if( sizeof( void * ) != 8 )
         return;
-    CHECK( sizeof( struct socket_iocp_options ) == 104 );
+    CHECK( sizeof( struct socket_iocp_options ) == 112 );
     AT( socket_iocp_options, size, 0 );
     AT( socket_iocp_options, threads, 8 );
     AT( socket_iocp_options, backend, 12 );
@@ -31,6 +31,7 @@ static void structs( void )
     AT( socket_iocp_options, low_watermark, 84 );
     AT( socket_iocp_options, max_port_queued_bytes, 88 );
     AT( socket_iocp_options, watermark_callback_function, 96 );
+    AT( socket_iocp_options, shutdown_closes_idle, 104 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );
@@ -47,6 +48,9 @@ static void structs( void )
 
     CHECK( sizeof( struct socket_iocp_buffer ) == 16 );
     AT( socket_iocp_buffer, length, 8 );
+    CHECK( sizeof( struct socket_iocp_ended ) == 32 );
+    AT( socket_iocp_ended, finished, 8 );
+    AT( socket_iocp_ended, pending, 24 );
 
     CHECK( sizeof( struct socket_iocp_counters ) == 136 );
     AT( socket_iocp_counters, sockets_now, 8 );

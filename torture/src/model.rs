@@ -47,6 +47,8 @@ pub(crate) struct Circumstances {
     pub(crate) closed_behind: bool,
     /// The port has been asked to go.
     pub(crate) deleted: bool,
+    /// The port's shutdown has begun: it closes what is idle.
+    pub(crate) shut_down: bool,
     /// The port's idle time-out.
     pub(crate) idle: Option<Duration>,
     /// The network's clock.
@@ -221,7 +223,7 @@ impl Socket {
     ) -> Result<(), Broken> {
         let expected = self.expected(call, limits);
         let short = matches!(call, Call::SendWithoutMemory(_)) && answer == Err(ErrorCode::NoMemory);
-        let asked = around.deleted || self.found_closed;
+        let asked = around.deleted || around.shut_down || self.found_closed;
         let ended = around.may_fail || around.closed_behind || around.idle.is_some() || asked;
         match (expected, answer) {
             (_, Err(ErrorCode::NoMemory)) if short => return Ok(()),
@@ -337,7 +339,7 @@ impl Socket {
         }
         let first = !std::mem::replace(&mut self.send_failed, true);
         let code = result.map_err(|error| error.code()).err();
-        let asked = self.ending.is_some() || around.deleted;
+        let asked = self.ending.is_some() || around.deleted || around.shut_down;
         let explained = match code {
             Some(ErrorCode::Cancelled) => asked || around.may_fail || around.closed_behind || self.was_idle(around),
             Some(_) => first && (around.may_fail || around.closed_behind),
@@ -389,6 +391,7 @@ impl Socket {
             (Some(Ending::Close | Ending::Abort { closing: true }), Ok(()) | Err(ErrorCode::TimedOut)) => true,
             (Some(Ending::Abort { .. }), Err(ErrorCode::Cancelled)) => true,
             (Some(Ending::Remove), Ok(())) => true,
+            (None | Some(Ending::Abort { .. }), Ok(()) | Err(ErrorCode::TimedOut)) if around.shut_down => true,
             (None, Err(ErrorCode::TimedOut)) if self.was_idle(around) => true,
             (_, Err(ErrorCode::Cancelled)) => around.deleted,
             (_, Ok(())) => false,

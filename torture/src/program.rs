@@ -51,6 +51,8 @@ pub enum Op {
     React(u32),
     /// The port is deleted.
     Delete,
+    /// The port is shut down, within so many milliseconds.
+    Shutdown(u16),
 }
 
 /// A call on a connected socket.
@@ -189,6 +191,7 @@ fn op(random: &mut Rng, faulty: bool) -> Op {
         982..=984 => Op::Behave(random.u8(..)),
         985..=997 => Op::React(random.u32(..)),
         998 if random.u8(..) < 64 => Op::Delete,
+        999 if random.u8(..) < 64 => Op::Shutdown(random.u16(..=8000)),
         _ => Op::Run(at, 1),
     }
 }

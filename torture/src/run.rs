@@ -156,6 +156,7 @@ impl Stage {
             Op::Behave(how) => self.network.set_behaviour(behaviour(how)),
             Op::React(seed) => self.world.enter().reactions = Rng::with_seed(seed.into()),
             Op::Delete => self.delete(),
+            Op::Shutdown(within_ms) => self.shut_down(Duration::from_millis(within_ms.into())),
         }
     }
 
@@ -207,6 +208,9 @@ impl Stage {
             Ok(handle) => {
                 state.add_socket(handle, client, raw);
             }
+            Err(refused) if state.shutdown.is_some() && refused.error.code() == ErrorCode::Closed => {
+                state.client_goes(client, false);
+            }
             Err(refused) if limited && refused.error.code() == ErrorCode::Limit => state.client_goes(client, false),
             Err(refused) => state.note(format!("a socket was not added: {}", refused.error)),
         }
@@ -233,7 +237,8 @@ impl Stage {
 
     fn pick_listener(&self, at: u8) -> Option<(usize, socket_iocp::ListenerHandle)> {
         let state = self.world.enter();
-        let all: Vec<usize> = (0..state.listeners.len()).filter(|place| !state.listeners[*place].removed).collect();
+        let is_open = |place: &usize| !state.listeners[*place].removed && state.shutdown.is_none();
+        let all: Vec<usize> = (0..state.listeners.len()).filter(is_open).collect();
         let place = *all.get(usize::from(at) % all.len().max(1))?;
         Some((place, state.listeners[place].handle))
     }
@@ -250,6 +255,7 @@ impl Stage {
         match self.handle.add_listener(listener, backlog, token) {
             Ok(handle) => state.listeners.push(Listening { handle, address, removed: false, ended: false }),
             Err(refused) if refused.error.code() == ErrorCode::NoDescriptors => {}
+            Err(refused) if state.shutdown.is_some() && refused.error.code() == ErrorCode::Closed => {}
             Err(refused) => state.note(format!("a listener was not added: {}", refused.error)),
         }
     }
@@ -280,9 +286,9 @@ impl Stage {
         }
     }
 
-    fn turn(&self, worker: usize, timeout: Duration) {
-        // An error says that this worker is over, in a port that a callback has deleted.
-        let _ = self.handle.step(worker % self.workers, Some(timeout));
+    /// False when this worker is over, in a port that has been shut down.
+    fn turn(&self, worker: usize, timeout: Duration) -> bool {
+        self.handle.step(worker % self.workers, Some(timeout)).is_ok()
     }
 
     /// Lets everything come to rest: the clients read, time passes. Then the clients send FIN, and the same again.
@@ -314,19 +320,38 @@ impl Stage {
                     moved = true;
                 }
             }
+            let mut is_over = true;
             for worker in 0..self.workers {
-                (0..TURNS).for_each(|_| self.turn(worker, Duration::ZERO));
-                self.turn(worker, ROUND);
+                for _ in 0..TURNS {
+                    self.turn(worker, Duration::ZERO);
+                }
+                is_over &= !self.turn(worker, ROUND);
             }
             moved |= self.world.enter().callbacks != before;
             if moved {
                 moved_at = self.network.now();
             }
-            if self.network.now() > moved_at + quiet || self.is_broken() {
+            // No time passes any more in which something could move once the port is over.
+            if is_over && !moved || self.network.now() > moved_at + quiet || self.is_broken() {
                 return;
             }
         }
         self.world.enter().note("it never comes to rest".into());
+    }
+
+    fn shut_down(&self, within: Duration) {
+        if self.port.is_none() {
+            return;
+        }
+        let mut state = self.world.enter();
+        state.operations += 1;
+        let began = self.handle.begin_shutdown(within);
+        // One of before may have come to its end.
+        if began.is_ok() {
+            state.shuts_down_at(self.network.now() + within);
+        } else if state.shutdown.is_none() {
+            state.note(format!("the shutdown of a live port: {began:?}"));
+        }
     }
 
     fn delete(&mut self) {

@@ -116,6 +116,8 @@ pub(crate) struct State {
     /// A fault was injected into the operations of whichever socket comes first.
     pub(crate) faulty: bool,
     pub(crate) deleted: bool,
+    /// When the port's shutdown aborts what is left, once it has begun.
+    pub(crate) shutdown: Option<Duration>,
     /// Bytes of async sends on sockets that were refused: they may still count in the port.
     unsettled: usize,
     pub(crate) reactions: Rng,
@@ -142,6 +144,7 @@ impl State {
             listeners: Vec::new(),
             faulty: false,
             deleted: false,
+            shutdown: None,
             unsettled: 0,
             reactions: Rng::with_seed(setup.seed),
             callbacks: 0,
@@ -164,7 +167,14 @@ impl State {
             0 => None,
             timeout_ms => Some(Duration::from_millis(timeout_ms.into())),
         };
-        Circumstances { may_fail, closed_behind, deleted: self.deleted, idle, now: self.network.now() }
+        let now = self.network.now();
+        let deleted = self.deleted || self.shutdown.is_some_and(|deadline| now >= deadline);
+        Circumstances { may_fail, closed_behind, deleted, shut_down: self.shutdown.is_some(), idle, now }
+    }
+
+    /// The port is shut down; of several deadlines the earliest counts.
+    pub(crate) fn shuts_down_at(&mut self, deadline: Duration) {
+        self.shutdown = Some(self.shutdown.map_or(deadline, |before| before.min(deadline)));
     }
 
     pub(crate) fn client_of(&self, place: usize) -> usize {
@@ -391,7 +401,7 @@ impl State {
         let code = reason.map_err(|error| error.code());
         let explained = match code {
             Ok(()) => listener.removed,
-            Err(ErrorCode::Cancelled) => self.deleted && !listener.removed,
+            Err(ErrorCode::Cancelled) => (self.deleted || self.shutdown.is_some()) && !listener.removed,
             Err(_) => false,
         };
         if std::mem::replace(&mut listener.ended, true) || !explained {
@@ -460,15 +470,18 @@ impl State {
     fn check_fin(&mut self, at: usize) {
         let client = &self.clients[at];
         let Some(place) = client.place else {
-            if !self.deleted && !client.disturbed && !self.faulty {
+            if !self.deleted && self.shutdown.is_none() && !client.disturbed && !self.faulty {
                 self.note(format!("client {at} saw a FIN before it was accepted"));
             }
             return;
         };
         let (socket, around) = (&self.sockets[place], self.around(place));
         let asked = socket.is_shut_down() || socket.ending().is_some() || client.refused || socket.ended;
-        let excused =
-            around.may_fail || around.closed_behind || client.refused || socket.ending() == Some(Ending::Remove);
+        let excused = around.may_fail
+            || around.closed_behind
+            || around.shut_down
+            || client.refused
+            || socket.ending() == Some(Ending::Remove);
         let whole = client.read == socket.issued() || matches!(socket.ending(), Some(Ending::Abort { .. }));
         if !(excused || asked && whole) {
             let (read, issued) = (client.read, socket.issued());
@@ -490,7 +503,7 @@ impl State {
             Some(place) => {
                 let around = self.around(place);
                 let socket = &self.sockets[place];
-                let asked = self.deleted || socket.ending().is_some();
+                let asked = self.deleted || around.shut_down || socket.ending().is_some();
                 refused || disturbed || self.faulty || around.closed_behind || around.idle.is_some() || asked
             }
         };
@@ -521,7 +534,10 @@ impl State {
 
     /// Nothing moves any more, and the clients have read everything.
     pub(crate) fn check_at_rest(&mut self) {
-        let listening = self.listeners.iter().all(|listener| !listener.removed);
+        if self.shutdown.is_some() && self.sockets.iter().any(|socket| !socket.ended) {
+            self.note("at rest: a connection is there after the deadline of a shutdown".into());
+        }
+        let listening = self.shutdown.is_none() && self.listeners.iter().all(|listener| !listener.removed);
         let live = self.sockets.iter().filter(|socket| !socket.ended).count();
         let has_room = self.setup.max_sockets == 0 || live < self.setup.max_sockets;
         for place in 0..self.sockets.len() {

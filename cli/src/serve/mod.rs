@@ -14,9 +14,10 @@ use crate::failure::{EXIT_INTERRUPTED, Failure};
 use crate::{limits, report, signals};
 use clap::Args;
 use service::Event;
-use socket_iocp::{MAX_IDLE_TIMEOUT, Options, Port, SocketHandle, Statistics};
+use socket_iocp::{Ended, MAX_IDLE_TIMEOUT, Options, Port, PortHandle, Statistics};
 use std::process::ExitCode;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 use std::time::Duration;
 
 /// Serves echo, discard or chargen until Ctrl-C
@@ -25,8 +26,9 @@ use std::time::Duration;
 /// port where 0 was asked for. The first Ctrl-C or
 #[cfg_attr(not(windows), doc = "SIGTERM")]
 #[cfg_attr(windows, doc = "Ctrl-Break")]
-/// drains: no connection is accepted any more, those open are closed gracefully, the statistics are printed, the exit
-/// code is 0. A second one resets what is left; the exit code is 130.
+/// shuts down: no connection is accepted any more, those open finish what is under way and are closed, what is left after
+/// `--grace` is reset, the statistics are printed, the exit code is 0. A second one resets what is left at once; the exit
+/// code is 130.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
     /// What to serve
@@ -61,6 +63,10 @@ pub struct ServeArgs {
     /// How long a connection may take to close gracefully
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = positive_seconds)]
     pub linger: Duration,
+
+    /// How long connections may take to finish after the first Ctrl-C
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = positive_seconds)]
+    pub grace: Duration,
 
     /// Reset a connection that keeps the server waiting for so long: with nothing to read, or with nothing it reads
     /// [default: never]
@@ -127,13 +133,14 @@ pub fn command(args: &ServeArgs) -> Result<ExitCode, Failure> {
         service = service.reading_on();
     }
     let port = make_port(service, args, queue)?;
+    let over = notices.clone();
     signals::on_interrupt(move || {
         // The receiver goes only when the process ends.
         let _ = notices.send(Event::Interrupt);
     })?;
     let server = Server::start(port, listening, args.backlog as usize)?;
     report::print(&server.ready_line())?;
-    server.run_until_interrupted(&events)
+    server.run_until_interrupted(args.grace, &events, over)
 }
 
 /// Parses an idle time-out that a port takes.
@@ -193,7 +200,6 @@ pub fn new_port(service: Service, options: Options) -> Result<Port<Service>, Fai
 /// A port that serves one listen socket.
 pub struct Server {
     port: Port<Service>,
-    listener: socket_iocp::ListenerHandle,
     endpoint: Endpoint,
 }
 
@@ -202,9 +208,8 @@ impl Server {
     pub fn start(port: Port<Service>, listening: Listening, backlog: usize) -> Result<Server, Failure> {
         let Listening { socket, endpoint } = listening;
         let added = port.add_listener(socket, backlog, ());
-        let listener = added
-            .map_err(|refused| Failure::cannot_start(format!("cannot listen on {endpoint}: {}", refused.error)))?;
-        Ok(Server { port, listener, endpoint })
+        added.map_err(|refused| Failure::cannot_start(format!("cannot listen on {endpoint}: {}", refused.error)))?;
+        Ok(Server { port, endpoint })
     }
 
     pub fn port(&self) -> &Port<Service> {
@@ -220,51 +225,53 @@ impl Server {
         format!("listening on {} backend={backend} workers={workers}\n", self.endpoint)
     }
 
-    fn run_until_interrupted(self, events: &Receiver<Event>) -> Result<ExitCode, Failure> {
+    fn run_until_interrupted(
+        self,
+        grace: Duration,
+        events: &Receiver<Event>,
+        over: Sender<Event>,
+    ) -> Result<ExitCode, Failure> {
         let lost = match wait(events) {
             Event::ListenerGone(reason) => reason.err(),
-            Event::Interrupt | Event::Drained => None,
+            Event::Interrupt | Event::Over => None,
         };
-        let drained = self.drain(events);
-        report::print(&statistics_line(&self.port.statistics()))?;
-        // Resets what has not closed, delivers the farewells and joins the workers.
-        self.port.delete();
+        let handle = PortHandle::clone(&self.port);
+        let (ended, interrupted) = self.shut_down(grace, events, over);
+        report::print(&statistics_line(&handle.statistics(), ended))?;
         match lost {
             Some(error) => Err(Failure::failed(format!("the listen socket failed: {error}"))),
-            None if drained => Ok(ExitCode::SUCCESS),
-            None => Ok(EXIT_INTERRUPTED.into()),
+            None if interrupted => Ok(EXIT_INTERRUPTED.into()),
+            None => Ok(ExitCode::SUCCESS),
         }
     }
 
-    /// Stops accepting, closes every connection and waits for the last farewell; false if interrupted in this.
-    fn drain(&self, events: &Receiver<Event>) -> bool {
-        let open = self.port.handler().begin_drain();
-        self.endpoint.remove_file();
-        // What comes back is dropped, which closes it; the workers' own descriptors of it are gone with its farewell.
-        // It may have failed by itself.
-        let mut listening = self.port.remove_listener(self.listener).is_ok();
-        let mut connected = !open.is_empty();
-        if !listening {
-            self.close_all(&open);
-        }
-        while listening || connected {
-            match wait(events) {
-                Event::Interrupt => return false,
-                Event::Drained => connected = false,
-                Event::ListenerGone(_) => {
-                    listening = false;
-                    self.close_all(&open);
+    /// Lets the connections finish, and says whether that was interrupted.
+    fn shut_down(self, grace: Duration, events: &Receiver<Event>, over: Sender<Event>) -> (Ended, bool) {
+        let Server { port, endpoint } = self;
+        endpoint.remove_file();
+        port.handler().finish();
+        let handle = PortHandle::clone(&port);
+        thread::scope(|scope| {
+            let ending = scope.spawn(move || {
+                let ended = port.shutdown(grace);
+                // The receiver goes only when the process ends.
+                let _ = over.send(Event::Over);
+                ended
+            });
+            let mut interrupted = false;
+            loop {
+                match wait(events) {
+                    Event::Over => break,
+                    Event::ListenerGone(_) => {}
+                    Event::Interrupt => {
+                        interrupted = true;
+                        // It may be over.
+                        let _ = handle.begin_shutdown(Duration::ZERO);
+                    }
                 }
             }
-        }
-        true
-    }
-
-    fn close_all(&self, open: &[SocketHandle]) {
-        for socket in open {
-            // It may have ended by itself.
-            let _ = self.port.close(*socket);
-        }
+            (ending.join().expect("it does not panic"), interrupted)
+        })
     }
 }
 
@@ -273,9 +280,9 @@ fn wait(events: &Receiver<Event>) -> Event {
     events.recv().unwrap_or(Event::Interrupt)
 }
 
-fn statistics_line(statistics: &Statistics) -> String {
+fn statistics_line(statistics: &Statistics, ended: Ended) -> String {
     format!(
-        "statistics accepts={} recvs={} sends={} received_bytes={} sent_bytes={} farewells={} accept_backoffs={} panics={}\n",
+        "statistics accepts={} recvs={} sends={} received_bytes={} sent_bytes={} farewells={} accept_backoffs={} panics={} finished={} aborted={}\n",
         statistics.accepts,
         statistics.recvs,
         statistics.sends,
@@ -283,7 +290,9 @@ fn statistics_line(statistics: &Statistics) -> String {
         statistics.sent_bytes,
         statistics.farewells,
         statistics.accept_backoffs,
-        statistics.panics
+        statistics.panics,
+        ended.finished,
+        ended.aborted
     )
 }
 

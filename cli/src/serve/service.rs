@@ -1,11 +1,10 @@
 //! The callbacks of the three services.
 
 use clap::ValueEnum;
-use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, PortHandle, ReadBuffer, Sent, SocketHandle};
-use std::collections::HashSet;
+use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, PortHandle, ReadBuffer, Sent};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Which service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -23,9 +22,9 @@ pub enum ServiceKind {
 pub enum Event {
     /// Ctrl-C, or what asks the same.
     Interrupt,
-    /// The last connection has gone, in a drain.
-    Drained,
-    /// The listen socket's farewell: it was removed, or has failed.
+    /// The port has been shut down.
+    Over,
+    /// The listen socket's farewell: the port is being shut down, or it has failed.
     ListenerGone(Result<(), Error>),
 }
 
@@ -36,19 +35,13 @@ pub struct Service {
     /// Echo reads on while its answers are queued.
     reads_on: bool,
     notices: Sender<Event>,
-    /// Touched once when a connection comes and once when it goes, never for a message.
-    connections: Mutex<Connections>,
-}
-
-#[derive(Default, Debug)]
-struct Connections {
-    open: HashSet<SocketHandle>,
-    draining: bool,
+    /// Chargen, which has always more to say, is to come to an end.
+    finishes: AtomicBool,
 }
 
 impl Service {
     pub fn new(kind: ServiceKind, notices: Sender<Event>) -> Service {
-        Service { kind, reads_on: false, notices, connections: Mutex::default() }
+        Service { kind, reads_on: false, notices, finishes: AtomicBool::new(false) }
     }
 
     /// Echo queues its answers, up to the limits of its port, and reads on meanwhile.
@@ -56,16 +49,14 @@ impl Service {
         Service { reads_on: true, ..self }
     }
 
-    /// From now on connections are refused, and the last farewell brings [`Event::Drained`]. Returns the connections
-    /// that are open; if there are none, no event comes.
-    pub fn begin_drain(&self) -> Vec<SocketHandle> {
-        let mut connections = self.lock();
-        connections.draining = true;
-        connections.open.iter().copied().collect()
+    /// From now on each connection says no more than it has to: the port is going to be shut down.
+    pub fn finish(&self) {
+        self.finishes.store(true, Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Chargen's next lines.
+    fn go_on(&self, context: &Context<'_, Self>) -> Result<(), Error> {
+        if self.finishes.load(Ordering::Relaxed) { context.close() } else { send_lines(context) }
     }
 
     fn first_operations(&self, context: &Context<'_, Self>) -> Result<(), Error> {
@@ -121,13 +112,7 @@ impl Handler for Service {
     type Write = ();
 
     fn accept(&self, context: &Context<'_, Self>, _: &()) -> Option<Held> {
-        let mut connections = self.lock();
-        // A connection that memory cannot be had for is refused, and the server goes on.
-        if connections.draining || connections.open.try_reserve(1).is_err() {
-            return None;
-        }
         self.first_operations(context).ok()?;
-        connections.open.insert(context.handle());
         Some(None)
     }
 
@@ -152,28 +137,16 @@ impl Handler for Service {
         let issued = match self.kind {
             ServiceKind::Echo => self.echoed(context, held),
             ServiceKind::Discard => Ok(()),
-            ServiceKind::Chargen => send_lines(context),
+            ServiceKind::Chargen => self.go_on(context),
         };
         end_if_refused(context, issued);
     }
 
-    fn error(&self, context: &Context<'_, Self>, _: Held, _: Farewell) {
-        let mut connections = self.lock();
-        connections.open.remove(&context.handle());
-        if connections.draining && connections.open.is_empty() {
-            self.notify(Event::Drained);
-        }
-    }
+    fn error(&self, _: &Context<'_, Self>, _: Held, _: Farewell) {}
 
     fn listen_error(&self, _: &PortHandle<Self>, _: &(), reason: Result<(), Error>) {
-        self.notify(Event::ListenerGone(reason));
-    }
-}
-
-impl Service {
-    fn notify(&self, event: Event) {
         // Nobody listens any more only when the server is being taken down.
-        let _ = self.notices.send(event);
+        let _ = self.notices.send(Event::ListenerGone(reason));
     }
 }
 

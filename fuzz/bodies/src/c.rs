@@ -39,6 +39,7 @@ pub(crate) struct Options {
     pub(crate) low_watermark: u32,
     pub(crate) max_port_queued_bytes: usize,
     pub(crate) watermark_callback_function: Option<Watermark>,
+    pub(crate) shutdown_closes_idle: u32,
 }
 
 /// `struct socket_iocp_completion`.

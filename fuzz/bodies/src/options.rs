@@ -123,6 +123,7 @@ impl Given {
             || known.pin_workers > 2
             || known.busy_poll_us > MAX_BUSY_POLL_US
             || known.sqpoll_idle_ms > MAX_SQPOLL_MS
+            || known.shutdown_closes_idle > 2
             || known.low_watermark > known.high_watermark
             || known.watermark_callback_function.is_some() && known.high_watermark == 0;
         let conditions = [

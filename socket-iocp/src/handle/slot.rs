@@ -21,7 +21,7 @@ use std::any::TypeId;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 const CHUNK_BITS: u32 = 8;
@@ -229,6 +229,8 @@ pub(crate) struct Slots<H: Handler> {
     token: u32,
     mailbox: Arc<Mailbox>,
     inner: Mutex<Inner>,
+    /// Slots in use; written under the lock.
+    live: AtomicUsize,
     holds: PhantomData<fn() -> H>,
 }
 
@@ -237,7 +239,6 @@ struct Inner {
     /// First indices of the worker's chunks.
     chunks: Vec<u32>,
     first_free: u32,
-    live: usize,
     /// The worker has gone: no slot is given any more.
     closed: bool,
 }
@@ -250,8 +251,16 @@ pub(crate) struct NewSlot<'a, H: Handler> {
 
 impl<H: Handler> Slots<H> {
     pub(crate) fn new(port: u64, worker: usize, token: &Token, mailbox: Arc<Mailbox>) -> Slots<H> {
-        let inner = Inner { chunks: Vec::new(), first_free: NONE, live: 0, closed: false };
-        Slots { port, worker, token: token.number(), mailbox, inner: Mutex::new(inner), holds: PhantomData }
+        let inner = Inner { chunks: Vec::new(), first_free: NONE, closed: false };
+        Slots {
+            port,
+            worker,
+            token: token.number(),
+            mailbox,
+            inner: Mutex::new(inner),
+            live: AtomicUsize::new(0),
+            holds: PhantomData,
+        }
     }
 
     /// A slot for a new socket. Errors: `Closed` (the worker has gone), `NoMemory`, `Limit`.
@@ -266,7 +275,7 @@ impl<H: Handler> Slots<H> {
         }
         let slot = self.at(inner.first_free);
         inner.first_free = slot.head.sends.next_free();
-        inner.live += 1;
+        self.live.fetch_add(1, Ordering::SeqCst);
         Ok(NewSlot { slots: self, slot })
     }
 
@@ -292,7 +301,7 @@ impl<H: Handler> Slots<H> {
     pub(crate) fn release(&self, slot: &'static Slot<H>) {
         let mut inner = lock(&self.inner);
         free(&mut inner, slot);
-        inner.live -= 1;
+        self.live.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// The indices of the sockets that live now.
@@ -305,13 +314,13 @@ impl<H: Handler> Slots<H> {
     }
 
     pub(crate) fn live(&self) -> usize {
-        lock(&self.inner).live
+        self.live.load(Ordering::SeqCst)
     }
 
     /// Gives no slot any more, if none is live; tells whether that is so.
     pub(crate) fn close_if_empty(&self) -> bool {
         let mut inner = lock(&self.inner);
-        inner.closed |= inner.live == 0;
+        inner.closed |= self.live() == 0;
         inner.closed
     }
 }

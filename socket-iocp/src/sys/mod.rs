@@ -479,8 +479,7 @@ impl Backend {
         if let Backend::Sim(backend) = self {
             return backend.now();
         }
-        static START: OnceLock<Instant> = OnceLock::new();
-        START.get_or_init(Instant::now).elapsed()
+        clock()
     }
 
     /// The descriptor for a foreign event loop, a duplicate; only of a backend made with `driven` that has one.
@@ -511,6 +510,12 @@ impl SocketIo {
     pub(crate) fn note_ready(&mut self, readable: bool, _writable: bool) {
         self.flags |= iocp::ready_flags(readable);
     }
+}
+
+/// The clock of the workers on real backends: the time since some moment in the past, the same for all.
+pub(crate) fn clock() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
 }
 
 /// The most slices in one send.

@@ -48,6 +48,15 @@ macro_rules! each {
 }
 
 impl Net {
+    /// The clock of the workers that serve these sockets.
+    pub(crate) fn now(&self) -> Duration {
+        match self {
+            Net::Os => super::clock(),
+            #[cfg(feature = "sim")]
+            Net::Sim(network) => network.now(),
+        }
+    }
+
     /// Checks that this is a connected stream socket. Errors as documented at `PortHandle::add_connected`.
     pub(crate) fn check_connected(&self, socket: RawSocket) -> Result<(), Error> {
         each!(self, check_connected(socket))

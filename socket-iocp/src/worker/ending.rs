@@ -94,6 +94,7 @@ impl<H: Handler> Worker<H> {
                 continue;
             }
             local.machine.borrow_mut().end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+            self.shared().workers[self.index].aborted.add(1);
             self.seal(slot);
             self.mark_dirty(index);
         }

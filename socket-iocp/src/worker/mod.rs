@@ -17,6 +17,7 @@ mod deliver;
 mod ending;
 mod issue;
 mod operate;
+mod shutdown;
 mod timers;
 mod wait;
 
@@ -33,6 +34,7 @@ use crate::lists::{List, Place};
 use crate::planted::planted;
 use crate::port::PortHandle;
 use crate::shared::Shared;
+use crate::shutdown::NO_DEADLINE;
 use crate::socket::{Machine, Origin};
 use crate::statistics::Counters;
 use crate::sys::{Backend, INVALID_SOCKET, Key, SocketIo, SocketMemory, process, processors};
@@ -136,6 +138,10 @@ pub(crate) struct Worker<H: Handler> {
     retry_at: Cell<Option<Duration>>,
     /// The port's deletion has been carried to the sockets.
     winding_up: Cell<bool>,
+    /// The deadline of the port's shutdown, as far as this worker has taken note of it: in nanoseconds of its clock.
+    shutdown_deadline: Cell<u64>,
+    /// The shutdown has come to where idle connections are closed.
+    closes_idle: Cell<bool>,
     /// How long the worker looks for something to do before it sleeps, if it does.
     busy_poll: Option<Duration>,
     /// Callbacks that have been run, to tell whether any was.
@@ -182,6 +188,8 @@ impl<H: Handler> Worker<H> {
             accepts_due: Cell::new(false),
             retry_at: Cell::new(None),
             winding_up: Cell::new(false),
+            shutdown_deadline: Cell::new(NO_DEADLINE),
+            closes_idle: Cell::new(false),
             busy_poll,
             callbacks: Cell::new(0),
         }
@@ -276,6 +284,7 @@ impl<H: Handler> Worker<H> {
         if process::is_forked_child() {
             return Some(Turn::Forked);
         }
+        self.see_to_shutdown();
         (self.shared().is_closing() && self.wind_up()).then_some(Turn::Over)
     }
 

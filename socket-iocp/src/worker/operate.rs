@@ -67,6 +67,7 @@ impl<H: Handler> Worker<H> {
         }
         self.seal(slot);
         self.watch(slot);
+        self.close_if_idle(slot);
         local.machine.borrow().has_event()
     }
 

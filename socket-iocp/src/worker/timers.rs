@@ -76,11 +76,12 @@ impl<H: Handler> Worker<H> {
     pub(super) fn next_timer_in(&self) -> Option<Duration> {
         let pause = self.accepting.borrow().iter().filter_map(Accepting::paused_until).min();
         let at = [pause, self.retry_at.get()].into_iter().flatten().min();
+        let shutdown = self.until_shutdown();
         if at.is_none() && self.wheel.is_empty() && self.fresh.is_empty() {
-            return None;
+            return shutdown;
         }
         let clock = self.read_clock();
-        [self.wheel.next_in(), at.map(|at| at.saturating_sub(clock))].into_iter().flatten().min()
+        [self.wheel.next_in(), shutdown, at.map(|at| at.saturating_sub(clock))].into_iter().flatten().min()
     }
 
     /// Does what is due.

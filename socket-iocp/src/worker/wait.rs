@@ -71,6 +71,7 @@ impl<H: Handler> Worker<H> {
 
     /// What others may have written that the worker has not looked at.
     pub(super) fn has_news(&self) -> bool {
-        self.mailbox().has_listener_news() || self.shared().is_closing() && !self.winding_up.get()
+        let closing = self.shared().is_closing();
+        self.mailbox().has_listener_news() || if closing { !self.winding_up.get() } else { self.has_shutdown_news() }
     }
 }

@@ -58,6 +58,7 @@ mod sends_in_order;
 mod sends_of_any_length;
 mod sends_of_nothing;
 mod shared_sends;
+mod shutdown;
 mod simulation;
 mod stack_does_not_grow;
 #[cfg(unix)]
