@@ -63,13 +63,17 @@
  *    kernel, nothing is lost, and a reader that stops issuing pushes back on its peer.
  * 4. send: complete when every byte is with the operating system, never in part. The sends of one socket, sync and async
  *    mixed, from whatever threads, leave in the order in which their issue calls returned, are reported in that order, and
- *    are never interleaved with each other.
+ *    are never interleaved with each other. One that is cancelled or times out alone is reported then, before those that were
+ *    issued earlier and still wait.
  *    A SYNC send allocates nothing, and one may be outstanding per socket. An ASYNC send allocates one block, and any number
  *    may be outstanding. (The words are the ones of this interface's first version: both return at once, and both are
  *    reported by the send callback.)
  * 5. A callback tells no status; socket_iocp_result() does, inside it. A program that looks at nothing else may rely on this:
- *    a recv callback has bytes or FIN, unless its recv was cancelled alone; a send callback may report a send that failed
- *    because its socket has ended, and then the error callback follows.
+ *    a recv callback has bytes or FIN, unless its recv was cancelled or timed out alone; a send callback may report a send that
+ *    failed because its socket has ended, and then the error callback follows, unless the send was cancelled or timed out alone.
+ *    Nothing ends alone but what the program itself has cancelled or given a time limit.
+ * 6. A time limit runs from its issue call. It is never over early; it is mostly some milliseconds late, and more if callbacks
+ *    hold the socket's worker up. The longest is seven days (604,800,000 ms).
  *
  *
  * BUFFERS
@@ -89,7 +93,7 @@
  *    both ways: a program that has read the FIN and has sent all it wants closes the socket.
  * 2. Every send still outstanding is reported before, through the send callback, so that no per-write state is lost; one that
  *    had completed before the end reached it is reported as the success that it was. A recv still outstanding is reported
- *    by the farewell alone.
+ *    by the farewell alone, a timer still outstanding by its callback, as cancelled.
  * 3. When the farewell returns, the SOCKET is closed (unless it was removed) and its handle is dead. From a successful add
  *    until then the SOCKET is the library's: it must not be closed, read or written by anybody else. Socket options may be
  *    set, but for SO_LINGER and the non-blocking mode. A SOCKET that was closed all the same does no harm to others: when its
@@ -187,7 +191,7 @@ enum socket_iocp_error {
     SOCKET_IOCP_E_NOT_CONNECTED = -12,       /* the socket is not connected */
     SOCKET_IOCP_E_ALREADY_ADDED = -13,       /* the socket is in a port already */
     SOCKET_IOCP_E_NOT_ADDED = -14,           /* the socket is not in this port */
-    SOCKET_IOCP_E_BUSY = -15,                /* a recv or sync send is outstanding; another thread runs the port */
+    SOCKET_IOCP_E_BUSY = -15,                /* a recv, sync send or timer is outstanding; another thread runs the port */
     SOCKET_IOCP_E_EOF = -16,                 /* the peer has finished sending and all of it has been received */
     SOCKET_IOCP_E_SHUTDOWN = -17,            /* the sending side has been shut down */
     SOCKET_IOCP_E_QUEUE_FULL = -18,          /* the socket's sends are at their limit; nothing was queued */
@@ -206,7 +210,9 @@ enum socket_iocp_error {
     SOCKET_IOCP_E_FOREIGN_CLOSE = -31,       /* the SOCKET was closed while it was the library's */
     SOCKET_IOCP_E_PANIC = -32,               /* a defect was caught */
     SOCKET_IOCP_E_NO_DESCRIPTORS = -33,      /* the process or the system has no descriptor left */
-    SOCKET_IOCP_E_OS = -34                   /* another operating system error: errno tells which */
+    SOCKET_IOCP_E_OS = -34,                  /* another operating system error: errno tells which */
+    SOCKET_IOCP_E_NOT_OUTSTANDING = -35,     /* no such operation is outstanding */
+    SOCKET_IOCP_E_ALREADY_CONNECTED = -36    /* the socket is connected already */
 };
 
 
@@ -232,7 +238,8 @@ enum socket_iocp_error {
  *   socket_iocp_result() reports a status, SOCKET_IOCP_E_CANCELLED or SOCKET_IOCP_E_TIMED_OUT: then this recv ended alone.
  *
  *   send_callback_function: a send, sync or async, has completed; its write buffer is the caller's again. If
- *   socket_iocp_result() reports a status, not every byte of it was sent, and the error callback will follow.
+ *   socket_iocp_result() reports a status, not every byte of it was sent, and the error callback will follow, unless this send
+ *   was cancelled or timed out alone.
  *
  *   error_callback_function: the socket's farewell, see ENDINGS. socket_iocp_result() tells why: status 0 after close or remove,
  *   SOCKET_IOCP_E_CANCELLED after abort or delete, else the cause.
@@ -399,6 +406,85 @@ int socket_iocp_release_shared( void *shared );
 
 
 /* -------------------------------------------------------------------------------------------------------------------
+ * Time limits, timers, cancels
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * As socket_iocp_issue_recv(), for timeout_ms milliseconds at most. If nothing has come by then, the recv callback has 0 bytes
+ * and the status SOCKET_IOCP_E_TIMED_OUT, and the socket goes on. Bytes that came before it was cancelled are reported as bytes.
+ *
+ * Errors: as socket_iocp_issue_recv(); SOCKET_IOCP_E_INVALID_ARGUMENT (timeout_ms is above 604,800,000).
+ */
+int socket_iocp_issue_recv_with_timeout( void *socket_iocp_state, void *socket_iocp_socket_state, DWORD timeout_ms );
+
+/*
+ * As socket_iocp_issue_sync_send(), for timeout_ms milliseconds at most. If not every byte is with the system by then, the send
+ * callback has the status SOCKET_IOCP_E_TIMED_OUT and in byte_count the bytes that had gone; the socket goes on with the sends
+ * behind it. Where some had gone, what the peer reads is the beginning of this send and then the next: most programs close the
+ * socket then. On Windows the system may reset the connection when a send that it has begun is cancelled. With zero_copy_from
+ * the callback comes when the system has let go of the bytes.
+ *
+ * Errors: as socket_iocp_issue_sync_send(); SOCKET_IOCP_E_INVALID_ARGUMENT (timeout_ms is above 604,800,000).
+ */
+int socket_iocp_issue_sync_send_with_timeout( void *socket_iocp_state, void *socket_iocp_socket_state, void *write_buffer, DWORD number_bytes_to_write, void *per_write_user_state, DWORD timeout_ms );
+
+/*
+ * As socket_iocp_issue_async_send(), for timeout_ms milliseconds at most: see socket_iocp_issue_sync_send_with_timeout().
+ *
+ * Errors: as socket_iocp_issue_async_send(); SOCKET_IOCP_E_INVALID_ARGUMENT (timeout_ms is above 604,800,000).
+ */
+int socket_iocp_issue_async_send_with_timeout( void *socket_iocp_state, void *socket_iocp_socket_state, void *write_buffer, DWORD number_bytes_to_write, void *per_write_user_state, DWORD timeout_ms );
+
+/*
+ * Cancels the recv that is outstanding: its recv callback has 0 bytes and the status SOCKET_IOCP_E_CANCELLED, unless bytes or the
+ * FIN came before the cancel reached it, and the socket goes on. The callback may still be to come when this returns. A recv that
+ * is issued after it is not meant.
+ *
+ * Errors: SOCKET_IOCP_E_NOT_OUTSTANDING, SOCKET_IOCP_E_QUEUE_FULL (131,071 calls of other threads are on their way to this socket).
+ *
+ * See io_uring_prep_cancel(3); CancelIoEx.
+ */
+int socket_iocp_cancel_recv( void *socket_iocp_state, void *socket_iocp_socket_state );
+
+/*
+ * Cancels every outstanding send, sync or async, that was issued with this per_write_user_state: the send callback of each has the
+ * status SOCKET_IOCP_E_CANCELLED and in byte_count the bytes that had gone, unless it was done before the cancel reached it, and
+ * the socket goes on with the others. Where some bytes of one had gone, what the peer reads is its beginning and then the next
+ * send. The callbacks come before those of sends that were issued earlier and still wait, and may still be to come when this
+ * returns. On Windows the system may reset the connection when a send that it has begun is cancelled.
+ *
+ * In a callback on the socket's worker it is done at once. From elsewhere the worker does it a little later: success says that it
+ * will look, and it takes two small blocks of memory.
+ *
+ * Errors: SOCKET_IOCP_E_NOT_OUTSTANDING (no such send; told only in a callback on the socket's worker), SOCKET_IOCP_E_CLOSED (also
+ * while the socket closes gracefully), SOCKET_IOCP_E_QUEUE_FULL (131,071 calls of other threads are on their way to this socket),
+ * SOCKET_IOCP_E_NO_MEMORY.
+ *
+ * See io_uring_prep_cancel(3); CancelIoEx.
+ */
+int socket_iocp_cancel_send( void *socket_iocp_state, void *socket_iocp_socket_state, void *per_write_user_state );
+
+/*
+ * Issues the socket's timer: the port's timer_callback_function is called once, with per_timer_user_state, when delay_ms
+ * milliseconds have passed, or before with the status SOCKET_IOCP_E_CANCELLED if it is cancelled or the socket ends. A socket
+ * has one timer; its callback may issue it again. Nothing is allocated.
+ *
+ * Errors: SOCKET_IOCP_E_BUSY (it is outstanding), SOCKET_IOCP_E_UNSUPPORTED (the port has no timer_callback_function),
+ * SOCKET_IOCP_E_INVALID_ARGUMENT (delay_ms is above 604,800,000), SOCKET_IOCP_E_QUEUE_FULL (131,071 calls of other threads are on
+ * their way to this socket).
+ */
+int socket_iocp_issue_timer( void *socket_iocp_state, void *socket_iocp_socket_state, DWORD delay_ms, void *per_timer_user_state );
+
+/*
+ * Cancels the socket's timer: its callback has the status SOCKET_IOCP_E_CANCELLED, unless its time had passed before the cancel
+ * reached it. The callback may still be to come when this returns.
+ *
+ * Errors: SOCKET_IOCP_E_NOT_OUTSTANDING, SOCKET_IOCP_E_QUEUE_FULL (131,071 calls of other threads are on their way to this socket).
+ */
+int socket_iocp_cancel_timer( void *socket_iocp_state, void *socket_iocp_socket_state );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
  * Sockets
  * ---------------------------------------------------------------------------------------------------------------- */
 
@@ -531,9 +617,10 @@ enum socket_iocp_operation {
     SOCKET_IOCP_OPERATION_ACCEPT = 1,
     SOCKET_IOCP_OPERATION_RECV = 2,
     SOCKET_IOCP_OPERATION_SEND = 3,
-    SOCKET_IOCP_OPERATION_FAREWELL = 4,       /* the error callback */
+    SOCKET_IOCP_OPERATION_FAREWELL = 4,        /* the error callback */
     SOCKET_IOCP_OPERATION_LISTEN_FAREWELL = 5, /* the listen error callback */
-    SOCKET_IOCP_OPERATION_WATERMARK = 6
+    SOCKET_IOCP_OPERATION_WATERMARK = 6,
+    SOCKET_IOCP_OPERATION_TIMER = 7
 };
 
 /* Everything about the callback that runs. New members may come at the end. */
@@ -692,9 +779,13 @@ struct socket_iocp_options {
                                   between two requests of their peer. A program for which the middle of a request, or an answer
                                   that is still being made, looks like that turns it off, and closes its connections itself when
                                   each has finished. Default: on */
+    /* A timer's callback, with what socket_iocp_issue_timer() was given. socket_iocp_result() reports status 0 when its time has
+       passed, SOCKET_IOCP_E_CANCELLED when it was cancelled or its socket ends. Runs on the socket's worker, like every callback of
+       the socket. Default: none, and socket_iocp_issue_timer() is SOCKET_IOCP_E_UNSUPPORTED */
+    void (*timer_callback_function)( SOCKET socket, void *per_socket_user_state, void *per_timer_user_state );
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0 }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

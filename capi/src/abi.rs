@@ -25,6 +25,8 @@ pub(crate) type RecvCallback = unsafe extern "C" fn(
 pub(crate) type SendCallback =
     unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void, per_write_user_state: *mut c_void);
 pub(crate) type ErrorCallback = unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void);
+pub(crate) type TimerCallback =
+    unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void, per_timer_user_state: *mut c_void);
 pub(crate) type ListenErrorCallback = unsafe extern "C" fn(socket: Socket, listen_socket_user_state: *mut c_void);
 pub(crate) type ReleaseCallback = unsafe extern "C" fn(state: *mut c_void);
 
@@ -48,6 +50,7 @@ pub(crate) enum Operation {
     Farewell = 4,
     ListenFarewell = 5,
     Watermark = 6,
+    Timer = 7,
 }
 
 /// `struct socket_iocp_options`. All bytes zero is a valid value: every default.
@@ -75,6 +78,7 @@ pub(crate) struct Options {
     pub(crate) max_port_queued_bytes: usize,
     pub(crate) watermark_callback_function: Option<WatermarkCallback>,
     pub(crate) shutdown_closes_idle: u32,
+    pub(crate) timer_callback_function: Option<TimerCallback>,
 }
 
 /// `struct socket_iocp_completion`.
@@ -138,7 +142,7 @@ pub(crate) struct Buffer {
 // The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Options>() == 112);
+    assert!(size_of::<Options>() == 120);
     assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
     assert!(size_of::<Ended>() == 32);
     assert!(size_of::<Counters>() == 136);

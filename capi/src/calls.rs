@@ -34,6 +34,7 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     max_port_queued_bytes: 0,
     watermark_callback_function: None,
     shutdown_closes_idle: 0,
+    timer_callback_function: None,
 };
 
 /// The handle in a `socket_iocp_socket_state`.
@@ -198,7 +199,7 @@ pub extern "C" fn socket_iocp_issue_recv(
 ///
 /// # Safety
 /// `data` is NULL or points to `length` bytes that stay valid and unchanged until the send's callback.
-unsafe fn send_buffer(data: *mut c_void, length: Dword) -> Result<SendBuffer, Error> {
+pub(crate) unsafe fn send_buffer(data: *mut c_void, length: Dword) -> Result<SendBuffer, Error> {
     if length > 0 {
         required(data)?;
     }

@@ -2,7 +2,7 @@
 
 use crate::abi::{
     AcceptCallback, Dword, ErrorCallback, ListenErrorCallback, Operation, RecvCallback, SendCallback, Socket,
-    WatermarkCallback,
+    TimerCallback, WatermarkCallback,
 };
 use crate::addresses::Addresses;
 use crate::current::{self, Report};
@@ -37,6 +37,7 @@ pub(crate) struct Callbacks {
     pub(crate) error: ErrorCallback,
     pub(crate) listen_error: Option<ListenErrorCallback>,
     pub(crate) watermark: Option<WatermarkCallback>,
+    pub(crate) timer: Option<TimerCallback>,
 }
 
 pub(crate) struct CHandler {
@@ -102,6 +103,18 @@ impl Handler for CHandler {
         current::run(context.port(), Some(context), report, || {
             // SAFETY: see above the impl.
             unsafe { (self.callbacks.error)(socket, user.0) }
+        });
+    }
+
+    fn timer(&self, context: &Context<'_, Self>, user: &mut UserPointer, result: Result<(), Error>) {
+        // Without one no timer was issued.
+        let Some(callback) = self.callbacks.timer else { return };
+        let socket = context.raw_socket();
+        let report = Report { operation: Operation::Timer, result, byte_count: 0, socket };
+        let state = ptr::with_exposed_provenance_mut(context.timer_state());
+        current::run(context.port(), Some(context), report, || {
+            // SAFETY: see above the impl.
+            unsafe { callback(socket, user.0, state) }
         });
     }
 

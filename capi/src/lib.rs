@@ -19,6 +19,7 @@ mod shared;
 mod strings;
 mod table;
 mod taken;
+mod timed;
 
 #[cfg(test)]
 mod header_test;

@@ -81,7 +81,7 @@ codes! {
     BackendUnavailable = -22, "E_BACKEND_UNAVAILABLE", "the backend asked for is not to be had";
     /// The call is not allowed here (see its documentation).
     WrongContext = -23, "E_WRONG_CONTEXT", "the call is not allowed in this place";
-    /// The operation was cancelled by the end of its socket.
+    /// The operation was cancelled, by a call or by the end of its socket.
     Cancelled = -24, "E_CANCELLED", "cancelled";
     /// A time limit ended it.
     TimedOut = -25, "E_TIMED_OUT", "timed out";
@@ -103,6 +103,8 @@ codes! {
     NoDescriptors = -33, "E_NO_DESCRIPTORS", "no descriptor left";
     /// An operating system error without a portable code; the OS code tells which.
     Os = -34, "E_OS", "operating system error";
+    /// No such operation is outstanding.
+    NotOutstanding = -35, "E_NOT_OUTSTANDING", "no such operation is outstanding";
     /// The socket is connected already.
     AlreadyConnected = -36, "E_ALREADY_CONNECTED", "the socket is connected already";
 }

@@ -4,6 +4,7 @@ use crate::worker::Info;
 use crate::{Error, PortHandle, RawSocket, ReadBuffer, SendBuffer, Socket, SocketHandle};
 use socket2::SockAddr;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// A port's callbacks, shared by its workers.
 ///
@@ -43,6 +44,12 @@ pub trait Handler: Sized + Send + Sync + 'static {
     /// own: the farewell tells why. The default does nothing.
     fn connected(&self, context: &Context<'_, Self>, socket: &mut Self::Socket) {
         let _ = (context, socket);
+    }
+
+    /// The timer has ended: `Ok` when its time has passed, `Cancelled` after
+    /// [`cancel_timer`](PortHandle::cancel_timer) or when its socket ends. The default does nothing.
+    fn timer(&self, context: &Context<'_, Self>, socket: &mut Self::Socket, result: Result<(), Error>) {
+        let _ = (context, socket, result);
     }
 
     /// The listen socket's farewell, after the return of its last accept callback. The default does nothing.
@@ -101,6 +108,8 @@ pub struct Context<'a, H: Handler> {
     pub(crate) handle: SocketHandle,
     pub(crate) raw: RawSocket,
     pub(crate) names: Names<'a>,
+    /// In a timer's callback: what the timer was issued with.
+    pub(crate) timer_state: usize,
 }
 
 /// Where a context finds its addresses.
@@ -186,6 +195,47 @@ impl<H: Handler> Context<'_, H> {
     /// Issues a sync send on this socket: [`PortHandle::sync_send`].
     pub fn sync_send(&self, buffer: impl Into<SendBuffer>, write: H::Write) -> Result<(), crate::Rejected<H::Write>> {
         self.port.sync_send(self.handle, buffer, write)
+    }
+
+    /// Issues a recv with a time limit on this socket: [`PortHandle::recv_within`].
+    pub fn recv_within(&self, time: Duration) -> Result<(), Error> {
+        self.port.recv_within(self.handle, time)
+    }
+
+    /// Issues an async send with a time limit on this socket: [`PortHandle::send_within`].
+    pub fn send_within(
+        &self,
+        buffer: impl Into<SendBuffer>,
+        write: H::Write,
+        time: Duration,
+    ) -> Result<(), crate::Rejected<H::Write>> {
+        self.port.send_within(self.handle, buffer, write, time)
+    }
+
+    /// Issues a sync send with a time limit on this socket: [`PortHandle::sync_send_within`].
+    pub fn sync_send_within(
+        &self,
+        buffer: impl Into<SendBuffer>,
+        write: H::Write,
+        time: Duration,
+    ) -> Result<(), crate::Rejected<H::Write>> {
+        self.port.sync_send_within(self.handle, buffer, write, time)
+    }
+
+    /// Issues this socket's timer: [`PortHandle::timer`].
+    pub fn timer(&self, delay: Duration) -> Result<(), Error> {
+        self.port.timer(self.handle, delay)
+    }
+
+    /// Cancels this socket's timer: [`PortHandle::cancel_timer`].
+    pub fn cancel_timer(&self) -> Result<(), Error> {
+        self.port.cancel_timer(self.handle)
+    }
+
+    /// In a timer's callback: what the timer was issued with.
+    #[doc(hidden)]
+    pub fn timer_state(&self) -> usize {
+        self.timer_state
     }
 
     /// Closes this socket gracefully: [`PortHandle::close`].

@@ -92,6 +92,7 @@ pub use shutdown::Ended;
 pub use statistics::Statistics;
 #[doc(hidden)]
 pub use sys::process::is_forked_child;
+pub use time::MAX_TIME_LIMIT;
 
 /// The in-process network of the `sim` backend, for tests of the engine.
 #[cfg(feature = "sim")]

@@ -94,6 +94,12 @@ mod bugs {
         OwnerForgotten,
         /// A shutdown has no end while a connection stays.
         DeadlineForgotten,
+        /// A time limit is over when half of it has passed.
+        LimitsHalved,
+        /// The cancel of a recv does nothing.
+        CancelForgotten,
+        /// A timer outstanding at the end of its socket is not reported.
+        TimerForgotten,
 
         of several:
         /// A push does not publish what it pushes.

@@ -4,6 +4,7 @@ use crate::handle::{Control, Entry, NodeRef, Refused, Slot, SocketHandle, Socket
 use crate::handler::Handler;
 use crate::listener::{ListenerCore, ListenerEnd};
 use crate::shared::Shared;
+use crate::time::Limit;
 use crate::worker::Worker;
 use crate::{
     BackendKind, Ended, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, sys,
@@ -152,7 +153,7 @@ impl<H: Handler> PortHandle<H> {
         let shared = self.enter()?;
         let (slot, worker) = resolve::<H>(shared.number.get(), socket)?;
         let done = shared.number.worker(|here| match here {
-            Some(here) if here.index() == worker => body(shared, slot, Place::Here(here)),
+            Some(here) if here.index() == worker && !here.is_looking() => body(shared, slot, Place::Here(here)),
             _ => body(shared, slot, Place::Elsewhere(worker)),
         });
         // A generation that has not been yet: nobody was ever given this handle.
@@ -191,30 +192,87 @@ impl<H: Handler> PortHandle<H> {
     /// Issues a recv: one recv callback comes of it. Errors: `Busy` (one is outstanding), `Eof`, `Closed`,
     /// `WrongPort`, `BadHandle`.
     pub fn recv(&self, socket: SocketHandle) -> Result<(), Error> {
+        self.issue_recv(socket, Limit::NONE)
+    }
+
+    /// As [`recv`](PortHandle::recv), for so long at most: if nothing has come by then, the recv callback says
+    /// [`ErrorCode::TimedOut`], and the socket goes on. Bytes that came before it was cancelled are reported as bytes. It is
+    /// never over early, and mostly some milliseconds late; more if callbacks hold the worker up.
+    ///
+    /// Errors: as [`recv`](PortHandle::recv); `InvalidArgument` (longer than [`MAX_TIME_LIMIT`](crate::MAX_TIME_LIMIT)).
+    pub fn recv_within(&self, socket: SocketHandle, time: Duration) -> Result<(), Error> {
+        self.issue_recv(socket, Limit::after(time)?)
+    }
+
+    fn issue_recv(&self, socket: SocketHandle, limit: Limit) -> Result<(), Error> {
         let generation = socket.generation();
         self.with_slot(socket, |shared, slot, place| match place {
-            Place::Here(worker) => worker.issue_recv(slot, generation),
-            Place::Elsewhere(worker) => slot.post_recv(generation, &shared.workers[worker].mailbox),
+            Place::Here(worker) => worker.issue_recv(slot, generation, limit),
+            Place::Elsewhere(worker) => slot.post_recv(generation, limit, &shared.workers[worker].mailbox),
         })
     }
 
-    /// Issues an async send: at most one heap allocation, any number outstanding. Sends of a socket leave and are
-    /// reported in the order in which their issue calls returned.
+    /// Cancels the recv that is outstanding: its recv callback says [`ErrorCode::Cancelled`], unless bytes or the FIN came
+    /// before the cancel reached it, and the socket goes on. That callback may still be to come when this returns. A recv
+    /// issued after it is not meant.
     ///
-    /// Errors: `QueueFull` and `Limit` (the limits of bytes and sends queued, on this socket and in the port), `Shutdown`,
-    /// `Closed`, `WrongPort`, `BadHandle`, `NoMemory`.
+    /// Errors: `NotOutstanding`, `QueueFull` (see [`send`](PortHandle::send)), `Closed`, `WrongPort`, `BadHandle`.
+    ///
+    /// See [`io_uring_prep_cancel(3)`](https://man7.org/linux/man-pages/man3/io_uring_prep_cancel.3.html),
+    /// [CancelIoEx](https://learn.microsoft.com/windows/win32/fileio/cancelioex-func).
+    pub fn cancel_recv(&self, socket: SocketHandle) -> Result<(), Error> {
+        self.control(socket, Control::CancelRecv)
+    }
+
+    /// Issues an async send: at most one heap allocation, any number outstanding. Sends of a socket leave and are
+    /// reported in the order in which their issue calls returned; one that is cancelled or times out, when that happens.
+    ///
+    /// Errors: `QueueFull` and `Limit` (the limits of bytes and sends queued, on this socket and in the port; or 131,071 calls from other
+    /// threads are on their way to the socket's worker), `Shutdown`, `Closed`, `WrongPort`, `BadHandle`, `NoMemory`.
     pub fn send(
         &self,
         socket: SocketHandle,
         buffer: impl Into<SendBuffer>,
         write: H::Write,
     ) -> Result<(), Rejected<H::Write>> {
+        self.issue_async_send(socket, buffer.into(), write, Limit::NONE)
+    }
+
+    /// As [`send`](PortHandle::send), for so long at most: if not all of it is with the system by then, its callback says
+    /// [`ErrorCode::TimedOut`], with the bytes that had gone, and the socket goes on with the sends behind it. Where some had
+    /// gone, what the peer reads is the beginning of this send and then the next; most programs close the socket then.
+    ///
+    /// It is reported before sends that were issued earlier and still wait. It is never over early, and mostly some
+    /// milliseconds late; more if callbacks hold the worker up.
+    ///
+    /// Errors: as [`send`](PortHandle::send); `InvalidArgument` (longer than [`MAX_TIME_LIMIT`](crate::MAX_TIME_LIMIT)).
+    pub fn send_within(
+        &self,
+        socket: SocketHandle,
+        buffer: impl Into<SendBuffer>,
+        write: H::Write,
+        time: Duration,
+    ) -> Result<(), Rejected<H::Write>> {
+        let buffer = buffer.into();
+        match Limit::after(time) {
+            Ok(limit) => self.issue_async_send(socket, buffer, write, limit),
+            Err(error) => Err(Rejected { error, buffer, write }),
+        }
+    }
+
+    fn issue_async_send(
+        &self,
+        socket: SocketHandle,
+        buffer: SendBuffer,
+        write: H::Write,
+        limit: Limit,
+    ) -> Result<(), Rejected<H::Write>> {
         let generation = socket.generation();
-        self.issue_send(socket, buffer.into(), write, |shared, slot, place, buffer, write| match place {
-            Place::Here(worker) => worker.issue_async_send(slot, generation, buffer, write),
+        self.issue_send(socket, buffer, write, |shared, slot, place, buffer, write| match place {
+            Place::Here(worker) => worker.issue_async_send(slot, generation, buffer, write, limit),
             Place::Elsewhere(worker) => {
                 let mailbox = &shared.workers[worker].mailbox;
-                slot.issue_async_send(generation, buffer, write, &shared.queue, Some(mailbox)).map(drop)
+                slot.issue_async_send(generation, buffer, write, limit, &shared.queue, Some(mailbox)).map(drop)
             }
         })
     }
@@ -280,13 +338,94 @@ impl<H: Handler> PortHandle<H> {
         buffer: impl Into<SendBuffer>,
         write: H::Write,
     ) -> Result<(), Rejected<H::Write>> {
+        self.issue_sync_send(socket, buffer.into(), write, Limit::NONE)
+    }
+
+    /// As [`sync_send`](PortHandle::sync_send), for so long at most: see [`send_within`](PortHandle::send_within).
+    ///
+    /// Errors: as [`sync_send`](PortHandle::sync_send); `InvalidArgument`.
+    pub fn sync_send_within(
+        &self,
+        socket: SocketHandle,
+        buffer: impl Into<SendBuffer>,
+        write: H::Write,
+        time: Duration,
+    ) -> Result<(), Rejected<H::Write>> {
+        let buffer = buffer.into();
+        match Limit::after(time) {
+            Ok(limit) => self.issue_sync_send(socket, buffer, write, limit),
+            Err(error) => Err(Rejected { error, buffer, write }),
+        }
+    }
+
+    fn issue_sync_send(
+        &self,
+        socket: SocketHandle,
+        buffer: SendBuffer,
+        write: H::Write,
+        limit: Limit,
+    ) -> Result<(), Rejected<H::Write>> {
         let generation = socket.generation();
-        self.issue_send(socket, buffer.into(), write, |shared, slot, place, buffer, write| match place {
-            Place::Here(worker) => worker.issue_sync_send(slot, generation, buffer, write),
+        self.issue_send(socket, buffer, write, |shared, slot, place, buffer, write| match place {
+            Place::Here(worker) => worker.issue_sync_send(slot, generation, buffer, write, limit),
             Place::Elsewhere(worker) => {
-                slot.issue_sync_send(generation, buffer, write, Some(&shared.workers[worker].mailbox)).map(drop)
+                slot.issue_sync_send(generation, buffer, write, limit, Some(&shared.workers[worker].mailbox)).map(drop)
             }
         })
+    }
+
+    /// Cancels the outstanding sends whose state `which` picks: the callback of each says [`ErrorCode::Cancelled`], with the
+    /// bytes that had gone, unless it was done before the cancel reached it, and the socket goes on with the others. Where
+    /// some of a send had gone, what the peer reads is its beginning and then the next send. Those cancelled are reported
+    /// before sends that were issued earlier and still wait; that may still be to come when this returns. On Windows the system
+    /// may reset the connection when a send that it has begun is cancelled: the socket then ends.
+    ///
+    /// Called in a callback of the socket's worker, `which` runs at once, and `NotOutstanding` says that it has picked none. Called
+    /// elsewhere, it runs on the worker a little later, and `Ok` says that it will; that takes up to two blocks of memory. It
+    /// should do no more than look. If it panics, the socket ends.
+    ///
+    /// Errors: `NotOutstanding`, `NoMemory`, `QueueFull` (see [`send`](PortHandle::send)), `Closed` (also while the socket closes
+    /// gracefully), `WrongPort`, `BadHandle`.
+    pub fn cancel_sends(
+        &self,
+        socket: SocketHandle,
+        mut which: impl FnMut(&H::Write) -> bool + Send + 'static,
+    ) -> Result<(), Error> {
+        let generation = socket.generation();
+        self.with_slot(socket, |shared, slot, place| match place {
+            Place::Here(worker) => worker.cancel_sends(slot, generation, &mut which),
+            Place::Elsewhere(worker) => slot.post_cancel(generation, which, &shared.workers[worker].mailbox),
+        })
+    }
+
+    /// Issues the socket's timer: [`Handler::timer`] is called once, when `delay` has passed, on the socket's worker like
+    /// every callback of the socket. It is never early, and mostly some milliseconds late; more if callbacks hold the worker
+    /// up. If it is cancelled, or the socket ends before, the callback says [`ErrorCode::Cancelled`]. A socket has one timer: issue
+    /// it again in its callback.
+    ///
+    /// Errors: `Busy` (it is outstanding), `InvalidArgument` (longer than [`MAX_TIME_LIMIT`](crate::MAX_TIME_LIMIT)), `QueueFull`
+    /// (see [`send`](PortHandle::send)), `Closed`, `WrongPort`, `BadHandle`.
+    pub fn timer(&self, socket: SocketHandle, delay: Duration) -> Result<(), Error> {
+        self.timer_with(socket, delay, 0)
+    }
+
+    /// As [`timer`](PortHandle::timer); [`Context::timer_state`](crate::Context::timer_state) gives `state` back.
+    #[doc(hidden)]
+    pub fn timer_with(&self, socket: SocketHandle, delay: Duration, state: usize) -> Result<(), Error> {
+        let delay = Limit::after(delay)?;
+        let generation = socket.generation();
+        self.with_slot(socket, |shared, slot, place| match place {
+            Place::Here(worker) => worker.issue_timer(slot, generation, delay, state),
+            Place::Elsewhere(worker) => slot.head.post_timer(generation, delay, state, &shared.workers[worker].mailbox),
+        })
+    }
+
+    /// Cancels the socket's timer: its callback says [`ErrorCode::Cancelled`], unless its time had passed before the cancel
+    /// reached it. That callback may still be to come when this returns.
+    ///
+    /// Errors: `NotOutstanding`, `QueueFull` (see [`send`](PortHandle::send)), `Closed`, `WrongPort`, `BadHandle`.
+    pub fn cancel_timer(&self, socket: SocketHandle) -> Result<(), Error> {
+        self.control(socket, Control::CancelTimer)
     }
 
     fn issue_send(

@@ -7,16 +7,25 @@
 //!
 //! The kernel's rule is kept here: between [`start`](SendQueue::start) and [`complete`](SendQueue::complete) no send
 //! that was given to the kernel leaves the list, so its buffer stays where it is.
+//!
+//! # Sends that end before their turn
+//! A send that is cancelled, or whose time limit is over, is marked by its result, an error, while it waits. It becomes done as
+//! soon as the kernel does not have it: at once, or when the kernel send that it is part of, which is cancelled for its sake,
+//! has ended. It then stands behind those done before, so that it is reported before the sends that it has waited for. What
+//! else was part of the kernel send starts again where it stopped.
 
-use crate::handle::{Marks, NodeList, NodeRef};
+use crate::handle::{Marks, NodeList, NodeRef, Send};
 use crate::planted::planted;
 use crate::sys::MAX_GATHER;
+use crate::time::{Limit, Moment};
 use crate::{Error, ErrorCode, Watermark};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kernel {
     Idle,
     Sending,
+    /// Sending what it is to give back: it is to be cancelled.
+    Unwanted,
     Cancelling,
     /// It had no memory for the last one: it is not asked before there may be some.
     Paused,
@@ -29,13 +38,24 @@ pub(crate) struct SendQueue<W> {
     done: u32,
     /// How many follow that are not done.
     waiting: u32,
+    /// The first of the time limits of those waiting, or one before; none begun is none.
+    first_limit: Limit,
     kernel: Kernel,
+    /// How many slices the kernel has been given.
+    given: u8,
     /// How many intervals have passed in which sends waited and no byte left.
     quiet_intervals: u8,
+    /// Bits of [`flags`]: what is asked with yes or no, in one byte, since there is a queue for each idle socket.
+    flags: u8,
+}
+
+mod flags {
+    /// A send has a time limit that has not begun.
+    pub(super) const FRESH_LIMIT: u8 = 1;
     /// The handler was told last that the bytes queued are many.
-    above: bool,
+    pub(super) const ABOVE: u8 = 1 << 1;
     /// They have crossed the other mark since.
-    crossing: bool,
+    pub(super) const CROSSING: u8 = 1 << 2;
 }
 
 impl<W> SendQueue<W> {
@@ -44,16 +64,20 @@ impl<W> SendQueue<W> {
             sends: NodeList::new(),
             done: 0,
             waiting: 0,
+            first_limit: Limit::NONE,
             kernel: Kernel::Idle,
+            given: 0,
             quiet_intervals: 0,
-            above: false,
-            crossing: false,
+            flags: 0,
         }
     }
 
     pub(crate) fn push(&mut self, node: NodeRef<W>) {
         // A send of no bytes is done when everything before it is: `complete` sees to those further back.
         let done_already = self.waiting == 0 && node.content().buffer.is_empty();
+        if node.limit().is_fresh() {
+            self.flags |= flags::FRESH_LIMIT;
+        }
         self.sends.push_back(node);
         if done_already {
             self.done += 1;
@@ -79,7 +103,7 @@ impl<W> SendQueue<W> {
 
     /// Whether the kernel has sends of this queue.
     pub(crate) fn is_in_kernel(&self) -> bool {
-        matches!(self.kernel, Kernel::Sending | Kernel::Cancelling)
+        matches!(self.kernel, Kernel::Sending | Kernel::Unwanted | Kernel::Cancelling)
     }
 
     /// The kernel had no memory: none is started before [`resume`](SendQueue::resume).
@@ -106,40 +130,53 @@ impl<W> SendQueue<W> {
     /// So many bytes are queued now, by the count that all threads share. What was told is kept; whether the other mark is crossed
     /// is looked at anew each time, so that a crossing back before the handler is told leaves nothing to tell.
     pub(crate) fn weigh(&mut self, queued_bytes: u32, marks: Marks) {
-        self.crossing =
-            if self.above { queued_bytes <= marks.low && !planted!(LowForgotten) } else { queued_bytes > marks.high };
+        let above = self.flags & flags::ABOVE != 0;
+        let crosses =
+            if above { queued_bytes <= marks.low && !planted!(LowForgotten) } else { queued_bytes > marks.high };
+        self.flags &= !flags::CROSSING;
+        if crosses {
+            self.flags |= flags::CROSSING;
+        }
     }
 
     pub(crate) fn crosses_mark(&self) -> bool {
-        self.crossing
+        self.flags & flags::CROSSING != 0
     }
 
     /// The handler is told which mark is crossed.
     pub(crate) fn cross_mark(&mut self) -> Watermark {
-        self.crossing = false;
-        self.above = !self.above;
-        if self.above { Watermark::High } else { Watermark::Low }
+        self.flags &= !flags::CROSSING;
+        self.flags ^= flags::ABOVE;
+        if self.flags & flags::ABOVE != 0 { Watermark::High } else { Watermark::Low }
     }
 
     /// The slices to give to the kernel now; they are the kernel's until `complete`.
     pub(crate) fn start(&mut self) -> impl Iterator<Item = &[u8]> {
         assert!(self.can_start(), "a second kernel send for a socket");
         self.kernel = Kernel::Sending;
+        let given = &mut self.given;
+        *given = 0;
         self.sends
             .iter()
             .skip(self.done as usize)
             .flat_map(|send| send.buffer.slices_from(send.sent))
             .filter(|slice| !slice.is_empty())
             .take(MAX_GATHER)
+            .inspect(|_| *given += 1)
     }
 
     /// Whether the kernel send under way still has to be cancelled; it is then under cancellation.
     pub(crate) fn start_cancel(&mut self) -> bool {
-        let needed = self.kernel == Kernel::Sending;
+        let needed = matches!(self.kernel, Kernel::Sending | Kernel::Unwanted);
         if needed {
             self.kernel = Kernel::Cancelling;
         }
         needed
+    }
+
+    /// As [`start_cancel`](SendQueue::start_cancel), where a send that is to end is part of the kernel's.
+    pub(crate) fn start_cut(&mut self) -> bool {
+        self.kernel == Kernel::Unwanted && self.start_cancel()
     }
 
     /// The kernel send has ended with this many bytes; they are those of the first sends that are not done. Returns how
@@ -147,28 +184,112 @@ impl<W> SendQueue<W> {
     pub(crate) fn complete(&mut self, mut bytes: usize) -> u32 {
         assert!(self.is_in_kernel(), "a completion of no kernel send");
         self.kernel = Kernel::Idle;
+        self.given = 0;
         if bytes != 0 {
             self.quiet_intervals = 0;
         }
+        let finished = self.take_off(&mut bytes);
+        assert!(bytes == 0, "the kernel sent more than it was given");
+        finished + self.end_marked()
+    }
+
+    /// So many bytes have gone, of the first sends that are not done. Returns how many sends became done.
+    fn take_off(&mut self, bytes: &mut usize) -> u32 {
         let mut skip = self.done;
         let mut finished = 0;
-        self.sends.visit_mut(|send| {
+        self.sends.visit_mut(|send, _| {
             if skip > 0 {
                 skip -= 1;
                 return true;
             }
             let left = send.buffer.len() - send.sent;
-            let part = left.min(bytes);
+            let part = left.min(*bytes);
             if part == left || !planted!(PartIsSentAgain) {
                 send.sent += part;
             }
-            bytes -= part;
-            finished += u32::from(part == left);
+            *bytes -= part;
+            if part == left {
+                // Also of one that was to end: it was done before.
+                send.result = Ok(());
+                finished += 1;
+            }
             part == left
         });
-        assert!(bytes == 0, "the kernel sent more than it was given");
         self.mark_done(finished);
         finished
+    }
+
+    /// Has the sends that `which` picks end with this error, unless they are done before. Returns how many were picked.
+    pub(crate) fn end_early(&mut self, error: Error, mut which: impl FnMut(&Send<W>, Limit) -> bool) -> usize {
+        let (mut skip, mut given, mut picked) = (self.done, self.given, 0);
+        let mut cuts = false;
+        self.sends.visit_mut(|send, link| {
+            if skip > 0 {
+                skip -= 1;
+                return true;
+            }
+            let is_given = take_given(&mut given, send);
+            if send.result.is_ok() && which(send, link.limit()) {
+                send.result = Err(error);
+                cuts |= is_given;
+                picked += 1;
+            }
+            true
+        });
+        if cuts && self.kernel == Kernel::Sending {
+            self.kernel = Kernel::Unwanted;
+        }
+        self.end_marked();
+        picked
+    }
+
+    /// Those marked that the kernel does not have are done. Returns how many sends became done.
+    fn end_marked(&mut self) -> u32 {
+        let mut given = self.given;
+        let ended = self.sends.bring_forward(self.done, |send| {
+            let is_given = take_given(&mut given, send);
+            send.result.is_err() && !is_given
+        });
+        self.mark_done(ended);
+        // What is empty and waited for one of them is done, too.
+        let empty = if ended != 0 && self.given == 0 { self.take_off(&mut 0) } else { 0 };
+        ended + empty
+    }
+
+    /// The first of the limits that have begun, or a moment before it.
+    pub(crate) fn first_limit(&self) -> Limit {
+        if self.is_flushed() { Limit::NONE } else { self.first_limit }
+    }
+
+    /// The delays that have not begun run from now on.
+    pub(crate) fn begin_limits(&mut self, now: Moment) {
+        if self.flags & flags::FRESH_LIMIT != 0 {
+            self.flags &= !flags::FRESH_LIMIT;
+            self.sends.visit_mut(|_, link| {
+                link.set_limit(link.limit().begun(now));
+                true
+            });
+            self.find_first_limit();
+        }
+    }
+
+    /// Sends whose limit is over end.
+    pub(crate) fn time_out(&mut self, now: Moment) {
+        self.end_early(ErrorCode::TimedOut.into(), |_, limit| limit.is_over(now));
+        self.find_first_limit();
+    }
+
+    fn find_first_limit(&mut self) {
+        let (mut skip, mut first) = (self.done, None::<Moment>);
+        self.sends.visit_mut(|send, link| {
+            if skip > 0 {
+                skip -= 1;
+            } else if let (Ok(()), Some(moment)) = (send.result, link.limit().moment()) {
+                first = Some(first.map_or(moment, |first| first.min(moment)));
+            }
+            true
+        });
+        self.first_limit = first.map_or(Limit::NONE, Limit::at);
     }
 
     /// Every send that is not done ends with this error. The kernel has none of them.
@@ -176,7 +297,7 @@ impl<W> SendQueue<W> {
         assert!(!self.is_in_kernel(), "sends failed that the kernel has");
         let mut skip = self.done;
         let mut error = first;
-        self.sends.visit_mut(|send| {
+        self.sends.visit_mut(|send, _| {
             if skip > 0 {
                 skip -= 1;
             } else {
@@ -200,7 +321,22 @@ impl<W> SendQueue<W> {
     fn mark_done(&mut self, count: u32) {
         self.waiting -= count;
         self.done += count;
+        if self.is_flushed() {
+            self.quiet_intervals = 0;
+        }
     }
+}
+
+/// Takes a send's slices off the number of those that the kernel has been given, the first sends' first. Whether it has some of
+/// this one.
+fn take_given<W>(given: &mut u8, send: &Send<W>) -> bool {
+    if *given == 0 {
+        return false;
+    }
+    let slices = send.buffer.slices_from(send.sent).filter(|slice| !slice.is_empty()).count();
+    // No more of the last one than there was room for.
+    *given -= (*given).min(u8::try_from(slices).unwrap_or(u8::MAX));
+    slices > 0
 }
 
 #[cfg(test)]
@@ -288,6 +424,110 @@ mod tests {
         queue.fail(Reset.into());
         let cancelled = Err(ErrorCode::Cancelled.into());
         assert_eq!(taken(&mut queue), [(1, 3, Ok(())), (2, 1, Err(Reset.into())), (3, 0, cancelled)]);
+    }
+
+    fn cancel(queue: &mut SendQueue<u32>, write: u32) -> usize {
+        queue.end_early(ErrorCode::Cancelled.into(), |send, _| send.write == write)
+    }
+
+    const CANCELLED: Result<(), Error> = Err(Error::new(ErrorCode::Cancelled));
+
+    #[test]
+    fn a_send_that_the_kernel_does_not_have_ends_at_once() {
+        let mut queue = SendQueue::new();
+        push(&mut queue, b"abc", 1);
+        assert_eq!(queue.start().count(), 1);
+        for (bytes, write) in [(&b"d"[..], 2), (b"e", 3), (b"", 4)] {
+            push(&mut queue, bytes, write);
+        }
+        assert_eq!((cancel(&mut queue, 3), cancel(&mut queue, 3), cancel(&mut queue, 9)), (1, 0, 0));
+        assert!(!queue.start_cut());
+        assert_eq!(taken(&mut queue), [(3, 0, CANCELLED)]);
+        assert_eq!(queue.complete(3), 1);
+        assert_eq!(queue.start().collect::<Vec<_>>(), [b"d"]);
+        queue.complete(1);
+        assert_eq!(taken(&mut queue), [(1, 3, Ok(())), (2, 1, Ok(())), (4, 0, Ok(()))]);
+    }
+
+    #[test]
+    fn a_send_that_the_kernel_has_ends_with_its_part_and_the_rest_goes_on() {
+        let mut queue = SendQueue::new();
+        for write in 1..=4 {
+            push(&mut queue, b"abc", write);
+        }
+        assert_eq!(queue.start().count(), 4);
+        assert_eq!((cancel(&mut queue, 2), cancel(&mut queue, 4)), (1, 1));
+        assert_eq!(queue.done(), 0);
+        assert!(queue.start_cut() && !queue.start_cut());
+        queue.complete(4);
+        assert_eq!(taken(&mut queue), [(1, 3, Ok(())), (2, 1, CANCELLED), (4, 0, CANCELLED)]);
+        assert_eq!(queue.start().collect::<Vec<_>>(), [b"abc"]);
+    }
+
+    #[test]
+    fn a_send_in_pieces_is_one_send_to_a_cancel() {
+        let mut queue = SendQueue::new();
+        let mut parts = [b"ab".into(), b"".into(), b"cd".into(), b"ef".into()];
+        let parts = SendBuffer::gathered(&mut parts, NodeRef::<u32>::LAYOUT).expect("memory");
+        queue.push(NodeRef::allocate(0, parts, 1).expect("memory"));
+        push(&mut queue, b"gh", 2);
+        assert_eq!(queue.start().count(), 4);
+        push(&mut queue, b"ij", 3);
+        // The kernel has the second, and not the third.
+        assert_eq!((cancel(&mut queue, 3), queue.start_cut()), (1, false));
+        assert_eq!(taken(&mut queue), [(3, 0, CANCELLED)]);
+        assert_eq!((cancel(&mut queue, 2), queue.start_cut(), queue.done()), (1, true, 0));
+        queue.complete(5);
+        assert_eq!(taken(&mut queue), [(2, 0, CANCELLED)]);
+        assert_eq!(queue.start().collect::<Vec<_>>(), [b"f"]);
+    }
+
+    #[test]
+    fn a_send_that_is_done_before_its_cancel_has_succeeded() {
+        let mut queue = SendQueue::new();
+        push(&mut queue, b"abc", 1);
+        assert_eq!(queue.start().count(), 1);
+        assert_eq!(cancel(&mut queue, 1), 1);
+        assert!(queue.start_cut());
+        queue.complete(3);
+        assert_eq!(taken(&mut queue), [(1, 3, Ok(()))]);
+        assert!(queue.is_flushed());
+    }
+
+    #[test]
+    fn what_is_empty_does_not_wait_for_what_has_ended() {
+        let mut queue = SendQueue::new();
+        push(&mut queue, b"abc", 1);
+        push(&mut queue, b"", 2);
+        assert_eq!(cancel(&mut queue, 1), 1);
+        assert_eq!(taken(&mut queue), [(1, 0, CANCELLED), (2, 0, Ok(()))]);
+        assert!(queue.is_flushed() && !queue.can_start());
+    }
+
+    #[test]
+    fn a_limit_ends_its_own_send() {
+        let mut queue = SendQueue::new();
+        let timed = |write, delay_ms| {
+            let node = NodeRef::allocate(0, b"abc".into(), write).expect("memory");
+            node.set_limit(Limit::after_ms(delay_ms));
+            node
+        };
+        queue.push(timed(1, 50));
+        push(&mut queue, b"abc", 2);
+        queue.push(timed(3, 20));
+        let at = Moment::from_number;
+        assert_eq!(queue.first_limit(), Limit::NONE);
+        queue.begin_limits(at(100));
+        assert_eq!(queue.first_limit().moment(), Some(at(121)));
+        queue.time_out(at(120));
+        assert_eq!(queue.done(), 0);
+        queue.time_out(at(121));
+        let timed_out = Err(ErrorCode::TimedOut.into());
+        assert_eq!(taken(&mut queue), [(3, 0, timed_out)]);
+        assert_eq!(queue.first_limit().moment(), Some(at(151)));
+        queue.time_out(at(151));
+        assert_eq!(taken(&mut queue), [(1, 0, timed_out)]);
+        assert_eq!((queue.first_limit(), queue.start().count()), (Limit::NONE, 1));
     }
 
     #[test]

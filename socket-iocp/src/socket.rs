@@ -1,7 +1,7 @@
 //! The state machine of one connected socket: what the contract says, and no system call.
 //!
 //! The worker feeds it with issue calls ([`issue_recv`](Machine::issue_recv), [`issue_send`](Machine::issue_send),
-//! [`close`](Machine::close), …) and with completions ([`recv_ended`](Machine::recv_ended),
+//! [`stop_recv`](Machine::stop_recv), [`close`](Machine::close), …) and with completions ([`recv_ended`](Machine::recv_ended),
 //! [`send_ended`](Machine::send_ended), [`linger_ended`](Machine::linger_ended)). It asks for what to do in the
 //! operating system by [`next_step`](Machine::next_step) and for callbacks by [`next_event`](Machine::next_event),
 //! until each answers `None`.
@@ -32,7 +32,7 @@ use crate::handle::{Marks, NodeRef};
 use crate::planted::planted;
 use crate::send_queue::SendQueue;
 use crate::sys::{Failure, SocketIo};
-use crate::time::Limit;
+use crate::time::{Limit, Moment};
 use crate::{Error, ErrorCode, Watermark};
 
 /// The socket's recv.
@@ -44,10 +44,42 @@ enum RecvState {
     Wanted,
     /// With the kernel.
     Pending,
-    /// With the kernel, and to be cancelled or cancelled already.
+    /// With the kernel, and to be cancelled, the socket going on.
+    Unwanted,
+    /// With the kernel, and cancelled.
     Cancelling,
-    /// Ended with bytes or FIN; its callback is due after this many done sends have been reported.
-    Ready { after_sends: u32 },
+    /// Ended with bytes or FIN; its callback is due.
+    Ready,
+    /// Cancelled or timed out, the socket going on; its callback is due.
+    Stopped,
+}
+
+/// Why a recv ends alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stop {
+    Cancelled,
+    TimedOut,
+}
+
+impl Stop {
+    fn code(self) -> ErrorCode {
+        match self {
+            Stop::Cancelled => ErrorCode::Cancelled,
+            Stop::TimedOut => ErrorCode::TimedOut,
+        }
+    }
+}
+
+/// The socket's timer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Timer {
+    /// None is issued.
+    Idle,
+    Running,
+    /// Its time has passed; its callback is due.
+    Passed,
+    /// Its callback is due.
+    Cancelled,
 }
 
 /// The connect of a socket that came unconnected.
@@ -134,11 +166,13 @@ pub(crate) enum Event<W> {
     /// The accept callback of a new connection.
     Accept,
     Connected,
-    /// A recv's; no bytes are the peer's FIN.
-    Recv(ReadBuffer),
+    /// A recv's; no bytes are the peer's FIN. An error is that of the recv alone.
+    Recv(Result<ReadBuffer, Error>),
     Sent(NodeRef<W>),
     /// The bytes queued have become many, or few again.
     Watermark(Watermark),
+    /// The timer's.
+    Timer(Result<(), Error>),
     Farewell,
 }
 
@@ -149,7 +183,12 @@ pub(crate) struct Machine<W> {
     /// The bytes of a recv that is `Ready` (none: the FIN); else what the handler has lent back (none: nothing).
     buffer: ReadBuffer,
     fate: Fate,
+    /// The callback of a recv that is due comes after so many done sends have been reported.
+    recv_after_sends: u32,
     recv: RecvState,
+    /// Why the recv is to end alone, or has.
+    recv_stop: Option<Stop>,
+    timer: Timer,
     phase: Phase,
     connect: Connect,
     fin: Fin,
@@ -171,7 +210,10 @@ impl<W> Machine<W> {
             sends: SendQueue::new(),
             buffer: ReadBuffer::empty(),
             fate: Fate::GoesOn(Limit::NONE),
+            recv_after_sends: 0,
             recv: RecvState::Idle,
+            recv_stop: None,
+            timer: Timer::Idle,
             phase: if matches!(origin, Origin::Accepted) { Phase::Arriving } else { Phase::Open },
             connect: if matches!(origin, Origin::Unconnected) { Connect::Wanted } else { Connect::Over },
             fin: Fin::NotWanted,
@@ -194,6 +236,31 @@ impl<W> Machine<W> {
         assert!(self.recv == RecvState::Idle, "a recv claimed twice");
         self.buffer = ReadBuffer::empty();
         self.recv = RecvState::Wanted;
+        self.recv_stop = None;
+    }
+
+    /// The recv is to end alone, unless it ends by itself before.
+    pub(crate) fn stop_recv(&mut self, why: Stop) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        match self.recv {
+            RecvState::Wanted => {
+                self.recv_stop = Some(why);
+                self.recv_is_due(RecvState::Stopped);
+            }
+            RecvState::Pending => {
+                self.recv_stop = Some(why);
+                self.recv = RecvState::Unwanted;
+            }
+            _ => {}
+        }
+    }
+
+    fn recv_is_due(&mut self, state: RecvState) {
+        self.recv = state;
+        self.quiet_intervals = 0;
+        self.recv_after_sends = self.sends.done();
     }
 
     /// A send was claimed. One that arrives when the socket is ending is reported as cancelled.
@@ -210,6 +277,30 @@ impl<W> Machine<W> {
     /// Whether a mark is crossed, and more sends may come.
     fn tells_watermark(&self) -> bool {
         self.sends.crosses_mark() && self.phase == Phase::Open && self.fin == Fin::NotWanted
+    }
+
+    /// The sends that `which` picks are to end alone, unless they end by themselves before; how many they are.
+    pub(crate) fn cancel_sends(&mut self, mut which: impl FnMut(&W) -> bool) -> usize {
+        self.sends.end_early(ErrorCode::Cancelled.into(), |send, _| which(&send.write))
+    }
+
+    /// The timer was claimed.
+    pub(crate) fn issue_timer(&mut self) {
+        assert!(self.timer == Timer::Idle, "a timer claimed twice");
+        self.timer = Timer::Running;
+    }
+
+    pub(crate) fn cancel_timer(&mut self) {
+        if self.timer == Timer::Running {
+            self.timer = Timer::Cancelled;
+        }
+    }
+
+    /// The timer's time has passed.
+    pub(crate) fn timer_passed(&mut self) {
+        if self.timer == Timer::Running {
+            self.timer = Timer::Passed;
+        }
     }
 
     pub(crate) fn shutdown_send(&mut self) {
@@ -262,14 +353,14 @@ impl<W> Machine<W> {
 
     /// Keeps a buffer until the next recv is issued or the farewell has returned.
     pub(crate) fn lend(&mut self, buffer: ReadBuffer) {
-        if !matches!(self.recv, RecvState::Ready { .. }) {
+        if self.recv != RecvState::Ready {
             self.buffer = buffer;
         }
     }
 
     /// Takes back what was lent.
     pub(crate) fn take_lent(&mut self) -> Option<ReadBuffer> {
-        let lent = !self.buffer.is_empty() && !matches!(self.recv, RecvState::Ready { .. });
+        let lent = !self.buffer.is_empty() && self.recv != RecvState::Ready;
         lent.then(|| self.take_buffer())
     }
 
@@ -296,7 +387,7 @@ impl<W> Machine<W> {
 
     /// The kernel's recv has ended.
     pub(crate) fn recv_ended(&mut self, result: Result<ReadBuffer, Failure>) {
-        assert!(matches!(self.recv, RecvState::Pending | RecvState::Cancelling), "a completion of no recv");
+        assert!(self.recv_is_in_kernel(), "a completion of no recv");
         if result.is_ok() {
             self.quiet_intervals = 0;
         }
@@ -305,11 +396,11 @@ impl<W> Machine<W> {
             // Even when the socket is ending: the bytes were received before the cancel took effect, and nothing is lost. (An
             // end of input is not lost: it stays, or it is that of the failure.)
             Ok(_) if planted!(RecvDroppedAtTheEnd) && self.is_ending() => {}
-            Err(Failure::Cancelled) if planted!(CancelIsFin) => self.recv = RecvState::Ready { after_sends: 0 },
+            Err(Failure::Cancelled) if planted!(CancelIsFin) => self.recv_is_due(RecvState::Ready),
             Ok(buffer) if !(self.discarding || self.is_ending() && buffer.is_empty()) => {
                 self.peer_fin = buffer.is_empty();
                 self.buffer = buffer;
-                self.recv = RecvState::Ready { after_sends: self.sends.done() };
+                self.recv_is_due(RecvState::Ready);
             }
             Ok(buffer) if buffer.is_empty() => {
                 // Nothing more will come to be discarded.
@@ -317,7 +408,11 @@ impl<W> Machine<W> {
                 self.recv = RecvState::Idle;
             }
             Ok(_) => {}
-            Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {}
+            Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {
+                if self.phase == Phase::Open && self.recv_stop.is_some() {
+                    self.recv_is_due(RecvState::Stopped);
+                }
+            }
             Err(Failure::Os(os)) => {
                 self.recv = RecvState::Idle;
                 self.end(Some(self.cause(os)), Close::Background);
@@ -325,10 +420,14 @@ impl<W> Machine<W> {
         }
     }
 
+    fn recv_is_in_kernel(&self) -> bool {
+        matches!(self.recv, RecvState::Pending | RecvState::Unwanted | RecvState::Cancelling)
+    }
+
     /// Readiness: operations that wait are to be started again, if their direction is ready.
     pub(crate) fn ready(&mut self, readable: bool, writable: bool) {
         self.io.note_ready(readable, writable);
-        if readable && matches!(self.recv, RecvState::Pending | RecvState::Cancelling) {
+        if readable && self.recv_is_in_kernel() {
             self.recv_ended(Err(Failure::Again));
         }
         if writable && matches!(self.connect, Connect::Pending | Connect::Cancelling) {
@@ -396,6 +495,13 @@ impl<W> Machine<W> {
     }
 
     fn next_open_step(&mut self, in_transit: bool) -> Option<Step> {
+        if self.recv == RecvState::Unwanted {
+            self.recv = RecvState::Cancelling;
+            return Some(Step::CancelRecv);
+        }
+        if self.sends.start_cut() {
+            return Some(Step::CancelSend);
+        }
         if self.connect == Connect::Wanted {
             self.connect = Connect::Pending;
             return Some(Step::StartConnect);
@@ -434,17 +540,20 @@ impl<W> Machine<W> {
         }
         match self.recv {
             RecvState::Wanted => self.recv = RecvState::Idle,
-            RecvState::Pending => {
+            RecvState::Pending | RecvState::Unwanted => {
                 self.recv = RecvState::Cancelling;
                 return Some(Step::CancelRecv);
             }
-            RecvState::Idle | RecvState::Cancelling | RecvState::Ready { .. } => {}
+            RecvState::Idle | RecvState::Cancelling | RecvState::Ready | RecvState::Stopped => {}
         }
         if self.sends.start_cancel() {
             return Some(Step::CancelSend);
         }
         if self.recv == RecvState::Cancelling || self.connect == Connect::Cancelling || self.sends.is_in_kernel() {
             return None;
+        }
+        if !planted!(TimerForgotten) {
+            self.cancel_timer();
         }
         if !self.sends.is_flushed() {
             self.sends.fail(ErrorCode::Cancelled.into());
@@ -473,12 +582,21 @@ impl<W> Machine<W> {
             return Some(Event::Farewell);
         }
         match self.recv {
-            RecvState::Ready { after_sends: 0 } => {
+            RecvState::Ready | RecvState::Stopped if self.recv_after_sends != 0 => self.recv_after_sends -= 1,
+            RecvState::Ready => {
                 self.recv = RecvState::Idle;
-                return Some(Event::Recv(self.take_buffer()));
+                return Some(Event::Recv(Ok(self.take_buffer())));
             }
-            RecvState::Ready { after_sends } => self.recv = RecvState::Ready { after_sends: after_sends - 1 },
+            RecvState::Stopped => {
+                self.recv = RecvState::Idle;
+                return Some(Event::Recv(Err(self.recv_stop.map_or(ErrorCode::Cancelled, Stop::code).into())));
+            }
             _ => {}
+        }
+        match std::mem::replace(&mut self.timer, Timer::Idle) {
+            Timer::Passed => return Some(Event::Timer(Ok(()))),
+            Timer::Cancelled => return Some(Event::Timer(Err(ErrorCode::Cancelled.into()))),
+            running => self.timer = running,
         }
         if let Some(node) = self.sends.take_done() {
             return Some(Event::Sent(node));
@@ -493,10 +611,12 @@ impl<W> Machine<W> {
 
     /// How many callbacks are due.
     pub(crate) fn events_due(&self) -> usize {
-        let recv = matches!(self.recv, RecvState::Ready { .. });
-        let others = usize::from(recv) + usize::from(matches!(self.phase, Phase::Arriving | Phase::Ended));
-        let connect = usize::from(self.connect == Connect::Ready);
-        self.sends.done() as usize + others + connect + usize::from(self.tells_watermark())
+        let recv = matches!(self.recv, RecvState::Ready | RecvState::Stopped);
+        let timer = matches!(self.timer, Timer::Passed | Timer::Cancelled);
+        let end = matches!(self.phase, Phase::Arriving | Phase::Ended);
+        let connect = self.connect == Connect::Ready;
+        let others = [recv, timer, end, connect, self.tells_watermark()];
+        self.sends.done() as usize + others.into_iter().map(usize::from).sum::<usize>()
     }
 
     // ---- what the worker asks ----
@@ -524,6 +644,36 @@ impl<W> Machine<W> {
 
     fn awaits_input(&self) -> bool {
         matches!(self.recv, RecvState::Wanted | RecvState::Pending)
+    }
+
+    /// Whether a recv is outstanding that its time limit may end.
+    pub(crate) fn recv_may_time_out(&self) -> bool {
+        self.phase == Phase::Open && self.awaits_input()
+    }
+
+    pub(crate) fn timer_is_idle(&self) -> bool {
+        self.timer == Timer::Idle
+    }
+
+    pub(crate) fn timer_runs(&self) -> bool {
+        self.timer == Timer::Running
+    }
+
+    /// The first time limit of a send that waits, or a moment before it.
+    pub(crate) fn first_send_limit(&self) -> Limit {
+        self.sends.first_limit()
+    }
+
+    /// The delays of sends that have not begun run from now on.
+    pub(crate) fn begin_send_limits(&mut self, now: Moment) {
+        self.sends.begin_limits(now);
+    }
+
+    /// Sends whose limit is over are to end alone, unless they end by themselves before.
+    pub(crate) fn time_out_sends(&mut self, now: Moment) {
+        if matches!(self.phase, Phase::Open | Phase::Closing) {
+            self.sends.time_out(now);
+        }
     }
 
     /// Whether an end of input may in truth be a reset that a send has been told of, and told nobody.

@@ -1,6 +1,11 @@
 //! A worker's clock in milliseconds, and time limits in four bytes.
 
+use crate::planted::planted;
+use crate::{Error, ErrorCode};
 use std::time::Duration;
+
+/// The longest time limit of an operation, and the longest delay of a timer: seven days.
+pub const MAX_TIME_LIMIT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The bits of a moment: the highest is free for [`Limit`].
 const MOMENT_BITS: u32 = 31;
@@ -39,6 +44,11 @@ impl Moment {
     pub(crate) const fn is_before(self, other: Moment) -> bool {
         self.ms_until(other) != 0
     }
+
+    /// The earlier of the two.
+    pub(crate) fn min(self, other: Moment) -> Moment {
+        if other.is_before(self) { other } else { self }
+    }
 }
 
 /// A time limit: none, a delay that has not begun to run, or the moment at which it is over.
@@ -54,7 +64,15 @@ const FRESH: u32 = 1 << MOMENT_BITS;
 impl Limit {
     pub(crate) const NONE: Limit = Limit(0);
 
-    /// A delay of at most seven days.
+    /// A delay, rounded up to milliseconds. Errors: `InvalidArgument` (longer than [`MAX_TIME_LIMIT`]).
+    pub(crate) fn after(delay: Duration) -> Result<Limit, Error> {
+        if delay > MAX_TIME_LIMIT {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        Ok(Limit::after_ms(delay.as_nanos().div_ceil(1_000_000) as u32))
+    }
+
+    /// A delay of at most [`MAX_TIME_LIMIT`].
     pub(crate) const fn after_ms(delay_ms: u32) -> Limit {
         Limit(FRESH | delay_ms)
     }
@@ -65,12 +83,25 @@ impl Limit {
     }
 
     /// The limit, whose delay runs from `now` on if it has not begun before.
-    pub(crate) const fn begun(self, now: Moment) -> Limit {
+    pub(crate) fn begun(self, now: Moment) -> Limit {
         if !self.is_fresh() {
             return self;
         }
+        let delay_ms = self.0 & !FRESH;
+        if planted!(LimitsHalved) {
+            return Limit::at(now.after(delay_ms / 2));
+        }
         // One more, since the present millisecond has begun already.
-        Limit::at(now.after((self.0 & !FRESH) + 1))
+        Limit::at(now.after(delay_ms + 1))
+    }
+
+    /// The limit as a number, to be kept in an atomic.
+    pub(crate) const fn into_number(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn from_number(number: u32) -> Limit {
+        Limit(number)
     }
 
     pub(crate) const fn is_fresh(self) -> bool {
@@ -97,11 +128,12 @@ mod tests {
         let later = late.after(5);
         assert_eq!((later.number(), late.ms_until(later), later.ms_until(late)), (4, 5, 0));
         assert!(late.is_before(later) && !later.is_before(late) && !late.is_before(late));
+        assert_eq!((late.min(later), later.min(late)), (late, late));
     }
 
     #[test]
     fn a_limit_is_never_over_early() {
-        let limit = Limit::after_ms(3);
+        let limit = Limit::after(Duration::from_micros(2_001)).expect("short");
         assert!(limit.is_fresh() && limit.moment().is_none());
         // It begins somewhere in millisecond 7, and three whole ones follow.
         let limit = limit.begun(Moment::from_number(7));
@@ -114,5 +146,8 @@ mod tests {
         assert!(!Limit::NONE.is_over(Moment::from_number(MOMENT_MASK)) && !Limit::NONE.is_fresh());
         let at_zero = Limit::after_ms(0).begun(Moment::from_number(MOMENT_MASK));
         assert_eq!(at_zero.moment().map(Moment::number), Some(1));
+        let too_long = Limit::after(MAX_TIME_LIMIT + Duration::from_nanos(1));
+        assert_eq!(too_long.map_err(|error| error.code()), Err(ErrorCode::InvalidArgument));
+        assert!(Limit::after(MAX_TIME_LIMIT).is_ok());
     }
 }

@@ -176,9 +176,9 @@ impl Wheel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::MAX_TIME_LIMIT;
 
-    /// More than seven days, the longest limit.
-    const FARTHEST_MS: u32 = 604_800_100;
+    const FARTHEST_MS: u32 = MAX_TIME_LIMIT.as_millis() as u32 + 1;
 
     struct Rig {
         wheel: Wheel,

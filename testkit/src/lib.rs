@@ -2,6 +2,7 @@
 
 #![cfg(feature = "sim")]
 
+mod calm;
 mod child;
 mod client;
 mod counting;
@@ -20,6 +21,7 @@ mod talk;
 mod threads;
 mod watched;
 
+pub use calm::Calm;
 pub use child::{child, child_role, run_child};
 pub use client::Client;
 pub use counting::Counting;

@@ -26,6 +26,8 @@ pub enum Event {
     ListenerFarewell { listener: u64, reason: Result<(), Error> },
     /// A watermark callback.
     Watermark { handle: SocketHandle, mark: Watermark },
+    /// A timer's callback.
+    Timer { handle: SocketHandle, state: u64, result: Result<(), Error> },
 }
 
 impl Event {
@@ -36,6 +38,7 @@ impl Event {
             | Event::Connected { handle, .. }
             | Event::Received { handle, .. }
             | Event::Sent { handle, .. }
+            | Event::Timer { handle, .. }
             | Event::Farewell { handle, .. }
             | Event::Watermark { handle, .. } => Some(*handle),
             Event::ListenerFarewell { .. } => None,
@@ -265,6 +268,10 @@ impl Handler for Probe {
         self.returned.lock().unwrap_or_else(PoisonError::into_inner).extend(farewell.socket);
         let (handle, reason) = (context.handle(), farewell.reason);
         self.note(Some(context), Event::Farewell { handle, state: socket, reason, handed_back });
+    }
+
+    fn timer(&self, context: &Context<'_, Self>, socket: &mut u64, result: Result<(), Error>) {
+        self.note(Some(context), Event::Timer { handle: context.handle(), state: *socket, result });
     }
 
     fn listen_error(&self, _port: &PortHandle<Self>, listener: &u64, reason: Result<(), Error>) {

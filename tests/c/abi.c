@@ -10,7 +10,7 @@ static void structs( void )
 {
     if( sizeof( void * ) != 8 )
         return;
-    CHECK( sizeof( struct socket_iocp_options ) == 112 );
+    CHECK( sizeof( struct socket_iocp_options ) == 120 );
     AT( socket_iocp_options, size, 0 );
     AT( socket_iocp_options, threads, 8 );
     AT( socket_iocp_options, backend, 12 );
@@ -32,6 +32,7 @@ static void structs( void )
     AT( socket_iocp_options, max_port_queued_bytes, 88 );
     AT( socket_iocp_options, watermark_callback_function, 96 );
     AT( socket_iocp_options, shutdown_closes_idle, 104 );
+    AT( socket_iocp_options, timer_callback_function, 112 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );

@@ -11,6 +11,7 @@ pub(crate) type Handle = *mut c_void;
 pub(crate) type Accept = unsafe extern "C" fn(RawFd, *mut c_void, *mut c_void, Handle, *mut Handle);
 pub(crate) type Recv = unsafe extern "C" fn(RawFd, *mut c_void, u32, Handle);
 pub(crate) type Send = unsafe extern "C" fn(RawFd, Handle, Handle);
+pub(crate) type Timer = unsafe extern "C" fn(RawFd, Handle, Handle);
 pub(crate) type Ended = unsafe extern "C" fn(RawFd, Handle);
 
 pub(crate) type Watermark = unsafe extern "C" fn(RawFd, Handle, c_int);
@@ -40,6 +41,7 @@ pub(crate) struct Options {
     pub(crate) max_port_queued_bytes: usize,
     pub(crate) watermark_callback_function: Option<Watermark>,
     pub(crate) shutdown_closes_idle: u32,
+    pub(crate) timer_callback_function: Option<Timer>,
 }
 
 /// `struct socket_iocp_completion`.

@@ -21,6 +21,7 @@
 //! `models.rs` has all this tried by loom.
 
 use super::atomic::{AtomicBool, AtomicPtr, Ordering, fence};
+use super::cancel::{CancelNode, Which};
 use super::link::{Kind, Link};
 use super::node::NodeRef;
 use crate::planted::planted;
@@ -28,7 +29,6 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 /// A message about one slot.
-#[derive(Debug)]
 pub(crate) enum Message<W> {
     /// A recv has been claimed.
     Recv(u32),
@@ -38,6 +38,8 @@ pub(crate) enum Message<W> {
     Accepted(u32),
     /// A send has been claimed.
     Send(NodeRef<W>),
+    /// Sends are to be cancelled.
+    CancelSends(u32, Box<Which<W>>),
 }
 
 #[derive(Debug)]
@@ -141,6 +143,8 @@ impl<W> Iterator for Messages<W> {
             Kind::Recv => Message::Recv(index),
             Kind::Control => Message::Control(index),
             Kind::Accepted => Message::Accepted(index),
+            // SAFETY: as below.
+            Kind::CancelSends => Message::CancelSends(index, unsafe { CancelNode::from_link(link) }),
             Kind::AsyncSend | Kind::CarriedSend | Kind::SyncSend => {
                 // SAFETY: `push` was given a node with this `W`, and each link is met once.
                 Message::Send(unsafe { NodeRef::from_link(link) })

@@ -1,5 +1,6 @@
 //! Issue calls: a claim in the word, and for a foreign thread the message that carries it to the worker.
 
+use super::cancel::CancelNode;
 use super::link::Kind;
 use super::mailbox::Mailbox;
 use super::node::{NO_NODE, NodeRef};
@@ -8,14 +9,16 @@ use super::slot::{Slot, SlotHead};
 use super::word::{Claimer, Control};
 use crate::handler::Handler;
 use crate::planted::planted;
-use crate::{Error, SendBuffer};
+use crate::time::Limit;
+use crate::{Error, ErrorCode, SendBuffer};
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
 
 /// A send that was not accepted, with what was given to it.
 pub(crate) type Refused<W> = (Error, SendBuffer, W);
 
 impl SlotHead {
-    /// Asks for a half-close or an ending from a foreign thread.
+    /// Asks for a half-close, a cancel or an ending from a foreign thread.
     pub(crate) fn post_control(&self, generation: u32, control: Control, mailbox: &Mailbox) -> Result<(), Error> {
         if self.word.claim_control(generation, control, Claimer::Foreign)? {
             // SAFETY: the claim says that the control link is in no inbox, and keeps the slot until the link has
@@ -24,12 +27,40 @@ impl SlotHead {
         }
         Ok(())
     }
+
+    /// Issues the timer on the socket's worker.
+    pub(crate) fn issue_timer(&self, generation: u32, delay: Limit, state: usize) -> Result<(), Error> {
+        self.word.claim_timer(generation, Claimer::Local)?;
+        self.timer_state.store(state, Ordering::Relaxed);
+        self.control_link.set_limit(delay);
+        Ok(())
+    }
+
+    /// Issues the timer from a foreign thread.
+    pub(crate) fn post_timer(
+        &self,
+        generation: u32,
+        delay: Limit,
+        state: usize,
+        mailbox: &Mailbox,
+    ) -> Result<(), Error> {
+        self.word.claim_timer(generation, Claimer::Foreign)?;
+        // The claim makes both this thread's; the worker looks at them when the limit is there.
+        self.timer_state.store(state, Ordering::Relaxed);
+        self.control_link.publish_limit(delay);
+        if self.word.queue_timer() {
+            // SAFETY: the word says that the control link was in no inbox, and the claim keeps the slot until it has arrived.
+            unsafe { mailbox.push(NonNull::from(&self.control_link)) };
+        }
+        Ok(())
+    }
 }
 
 impl<H: Handler> Slot<H> {
     /// Issues the recv from a foreign thread.
-    pub(crate) fn post_recv(&self, generation: u32, mailbox: &Mailbox) -> Result<(), Error> {
+    pub(crate) fn post_recv(&self, generation: u32, limit: Limit, mailbox: &Mailbox) -> Result<(), Error> {
         self.head.word.claim_recv(generation, Claimer::Foreign)?;
+        self.head.recv_link.set_limit(limit);
         // SAFETY: the claim makes this thread the owner of the recv link, and keeps the slot until it has arrived.
         unsafe { mailbox.push(NonNull::from(&self.head.recv_link)) };
         Ok(())
@@ -55,12 +86,14 @@ impl<H: Handler> Slot<H> {
         generation: u32,
         buffer: SendBuffer,
         write: H::Write,
+        limit: Limit,
         queue: &Queue,
         to: Option<&Mailbox>,
     ) -> Result<Option<NodeRef<H::Write>>, Refused<H::Write>> {
         let len = buffer.len();
         let node =
             NodeRef::allocate(self.index(), buffer, write).map_err(|(buffer, write)| (NO_NODE, buffer, write))?;
+        node.set_limit(limit);
         let claimer = if to.is_some() { Claimer::Foreign } else { Claimer::Local };
         // A local claim only looks: a socket that takes no sends says so, even where the queue is full as well.
         let counted = self.head.word.claim_async_send(generation, Claimer::Local);
@@ -84,6 +117,7 @@ impl<H: Handler> Slot<H> {
         generation: u32,
         buffer: SendBuffer,
         write: H::Write,
+        limit: Limit,
         to: Option<&Mailbox>,
     ) -> Result<Option<NodeRef<H::Write>>, Refused<H::Write>> {
         let claimer = if to.is_some() { Claimer::Foreign } else { Claimer::Local };
@@ -92,10 +126,25 @@ impl<H: Handler> Slot<H> {
         }
         // SAFETY: the claim was just granted, and keeps the slot until it has been reported.
         let node = unsafe { NodeRef::fill(&self.sync_send, buffer, write) };
+        node.set_limit(limit);
         let Some(mailbox) = to else { return Ok(Some(node)) };
         // SAFETY: the node is the claim's own, has the worker's `W`, and its slot stays until it has arrived.
         unsafe { mailbox.push(node.into_link()) };
         Ok(None)
+    }
+
+    /// Asks from a foreign thread that sends be cancelled.
+    pub(crate) fn post_cancel(
+        &self,
+        generation: u32,
+        which: impl FnMut(&H::Write) -> bool + Send + 'static,
+        mailbox: &Mailbox,
+    ) -> Result<(), Error> {
+        let node = CancelNode::allocate(self.index(), which).ok_or(ErrorCode::NoMemory)?;
+        self.head.word.claim_look(generation, Claimer::Foreign)?;
+        // SAFETY: the node is new, has the worker's `W`, and its slot stays until it has arrived.
+        unsafe { mailbox.push(node.into_link()) };
+        Ok(())
     }
 
     /// Counts one more outstanding send of so many bytes, as far as the port counts them. The port's own count comes first: a

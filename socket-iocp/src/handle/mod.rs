@@ -4,6 +4,7 @@
 //! the inboxes. The state machines above contain no `unsafe`.
 
 mod atomic;
+mod cancel;
 mod current;
 mod inbox;
 mod issue;
@@ -19,13 +20,14 @@ mod tally;
 mod token;
 mod word;
 
+pub(crate) use cancel::Which;
 pub(crate) use current::{PortNumber, is_inside};
 pub(crate) use inbox::Message;
 pub(crate) use issue::Refused;
 pub(crate) use mailbox::Mailbox;
-pub(crate) use node::{NodeList, NodeRef};
+pub(crate) use node::{NodeList, NodeRef, Send};
 pub(crate) use queue::{Marks, Queue};
-pub(crate) use slot::{Slot, Slots, find_live, identity_kept, resolve};
+pub(crate) use slot::{Slot, SlotHead, Slots, find_live, identity_kept, resolve};
 pub(crate) use table::{Entry, SocketTable};
 pub(crate) use token::Token;
 pub(crate) use word::{Claimer, Control};

@@ -1,6 +1,7 @@
 //! Nodes of sends: what an issue call hands to the worker, in a list without allocation.
 
 use super::link::{Kind, Link};
+use crate::time::Limit;
 use crate::{Error, ErrorCode, SendBuffer};
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
@@ -98,6 +99,15 @@ impl<W> NodeRef<W> {
     /// The slot that the send goes to.
     pub(crate) fn index(&self) -> u32 {
         self.link().index()
+    }
+
+    /// How long the send may take.
+    pub(crate) fn limit(&self) -> Limit {
+        self.link().limit()
+    }
+
+    pub(crate) fn set_limit(&self, limit: Limit) {
+        self.link().set_limit(limit);
     }
 
     pub(crate) fn is_sync(&self) -> bool {
@@ -202,16 +212,38 @@ impl<W> NodeList<W> {
         self.nodes().filter_map(|node| unsafe { (*node.as_ref().content.get()).as_ref() })
     }
 
-    /// Calls `visit` with the contents from the front until it says false.
-    pub(crate) fn visit_mut(&mut self, mut visit: impl FnMut(&mut Send<W>) -> bool) {
+    /// Calls `visit` with the contents from the front, and their links, until it says false.
+    pub(crate) fn visit_mut(&mut self, mut visit: impl FnMut(&mut Send<W>, &Link) -> bool) {
         for node in self.nodes() {
             // SAFETY: the nodes are alive, filled, and the list's own while it is borrowed, mutably; one at a time is
             // visited.
-            let content = unsafe { (*node.as_ref().content.get()).as_mut() };
-            if !content.is_some_and(&mut visit) {
+            let (content, link) = unsafe { ((*node.as_ref().content.get()).as_mut(), &node.as_ref().link) };
+            if !content.is_some_and(|content| visit(content, link)) {
                 break;
             }
         }
+    }
+
+    /// Moves those behind the first `skip` that `is_one` picks to the place right behind these; how many. No node's memory moves.
+    pub(crate) fn bring_forward(&mut self, skip: u32, mut is_one: impl FnMut(&Send<W>) -> bool) -> u32 {
+        let (mut all, mut others) = (std::mem::replace(self, NodeList::new()), NodeList::new());
+        for _ in 0..skip {
+            let node = all.pop_front().expect("that many are in the list");
+            self.push_back(node);
+        }
+        let mut count = 0;
+        while let Some(node) = all.pop_front() {
+            if is_one(node.content()) {
+                self.push_back(node);
+                count += 1;
+            } else {
+                others.push_back(node);
+            }
+        }
+        while let Some(node) = others.pop_front() {
+            self.push_back(node);
+        }
+        count
     }
 }
 

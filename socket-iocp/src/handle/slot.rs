@@ -14,6 +14,7 @@ use super::{INDEX_BITS, MAX_GENERATION, SocketHandle};
 use crate::handler::Handler;
 use crate::lock::lock;
 use crate::sys::SocketMemory;
+use crate::time::Limit;
 use crate::worker::Local;
 use crate::{Error, ErrorCode};
 use std::alloc::{self, Layout};
@@ -42,7 +43,10 @@ pub(crate) struct SlotHead {
     owner: AtomicU32,
     /// The message of the socket's recv, and of its arrival before that.
     pub(crate) recv_link: Link,
+    /// The message of what stands in the word; its limit is that of the socket's timer, none while there is no timer.
     pub(crate) control_link: Link,
+    /// What the timer was issued with, for the C interface.
+    pub(crate) timer_state: AtomicUsize,
     /// Async sends outstanding, if the port counts them.
     pub(super) sends: Tally,
     /// Their bytes, likewise.
@@ -172,6 +176,7 @@ impl<H: Handler> Slot<H> {
                 owner: AtomicU32::new(0),
                 recv_link: Link::new(Kind::Recv, index),
                 control_link: Link::new(Kind::Control, index),
+                timer_state: AtomicUsize::new(0),
                 sends: Tally::free(NONE),
                 bytes: Tally::free(NONE),
             },
@@ -362,6 +367,7 @@ impl<H: Handler> NewSlot<'_, H> {
         let generation = slot.head.word.generation() + 1;
         slot.head.sends.start(generation);
         slot.head.bytes.start(generation);
+        slot.head.recv_link.set_limit(Limit::NONE);
         slot.head.identity.store(identity, Ordering::Relaxed);
         slot.head.word.bring_to_life(claimer);
         std::mem::forget(self);

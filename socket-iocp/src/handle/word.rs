@@ -24,9 +24,15 @@ const LIVE: u64 = 1 << 41;
 const FAREWELL: u64 = 1 << 42;
 /// The slot's control link is on its way to the worker.
 const CONTROL_QUEUED: u64 = 1 << 43;
+/// The socket's timer is outstanding.
+const TIMER: u64 = 1 << 44;
+/// The recv outstanding is to be cancelled.
+const CANCEL_RECV: u64 = 1 << 45;
+/// The timer outstanding is to be cancelled.
+const CANCEL_TIMER: u64 = 1 << 46;
 /// Messages about this slot on their way to the worker, counted from this bit up.
-const TRANSIT: u64 = 1 << 44;
-const MAX_TRANSIT: u64 = u64::MAX >> 44;
+const TRANSIT: u64 = 1 << 47;
+const MAX_TRANSIT: u64 = u64::MAX >> 47;
 
 const ENDING: u64 = CLOSE | ABORT | REMOVE | FOREIGN | ENDED;
 
@@ -38,6 +44,8 @@ pub(crate) enum Control {
     Abort,
     Remove,
     ForeignClose,
+    CancelRecv,
+    CancelTimer,
 }
 
 /// The control requests that stand in a word.
@@ -48,6 +56,8 @@ pub(crate) struct Requests {
     pub(crate) abort: bool,
     pub(crate) remove: bool,
     pub(crate) foreign: bool,
+    pub(crate) cancel_recv: bool,
+    pub(crate) cancel_timer: bool,
 }
 
 /// Who claims: a call on the socket's own worker applies its claim at once; a foreign one sends it through the inbox,
@@ -96,7 +106,10 @@ impl Word {
     /// Makes the slot vacant. Every claim has been reported by now.
     pub(crate) fn retire(&self) {
         let word = self.0.load(Ordering::Acquire);
-        assert!(word & (RECV | SYNC_SEND) == 0 && word / TRANSIT == 0, "a slot retired with a claim outstanding");
+        assert!(
+            word & (RECV | SYNC_SEND | TIMER) == 0 && word / TRANSIT == 0,
+            "a slot retired with a claim outstanding"
+        );
         self.0.store(word & u64::from(u32::MAX), Ordering::Release);
     }
 
@@ -154,28 +167,64 @@ impl Word {
         grant(word).map(drop).map_err(Error::from)
     }
 
-    /// Asks for a half-close or an ending. True: the caller has to send the slot's control link to the worker; false:
+    /// Claims a look through the sends that are outstanding.
+    pub(crate) fn claim_look(&self, generation: u32, claimer: Claimer) -> Result<(), Error> {
+        let grant = |word| match word {
+            _ if word & ENDING != 0 => Err(ErrorCode::Closed),
+            _ => in_transit(word, claimer),
+        };
+        self.claim(generation, grant).map(drop)
+    }
+
+    /// Claims the socket's one timer. A foreign caller then writes down what it is issued with, and calls
+    /// [`queue_timer`](Word::queue_timer).
+    pub(crate) fn claim_timer(&self, generation: u32, claimer: Claimer) -> Result<(), Error> {
+        let grant = |word| match word {
+            _ if word & ENDING != 0 => Err(ErrorCode::Closed),
+            _ if word & TIMER != 0 => Err(ErrorCode::Busy),
+            _ => in_transit(word | TIMER, claimer),
+        };
+        self.claim(generation, grant).map(drop)
+    }
+
+    /// A foreign caller has written down what its timer is issued with, and the worker is to hear of it. True: the caller has
+    /// to send the slot's control link; false: it is on its way already, and its arrival comes after this.
+    pub(crate) fn queue_timer(&self) -> bool {
+        let queue = |word| if word & CONTROL_QUEUED == 0 { word | CONTROL_QUEUED } else { word - TRANSIT };
+        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(queue(word)));
+        before.is_ok_and(|word| word & CONTROL_QUEUED == 0)
+    }
+
+    /// Asks for a half-close, a cancel or an ending. True: the caller has to send the slot's control link to the worker; false:
     /// the caller is the worker, or the link is on its way already.
     pub(crate) fn claim_control(&self, generation: u32, control: Control, claimer: Claimer) -> Result<bool, Error> {
-        let (refused, bit) = match control {
-            Control::ShutdownSend => (ENDING, SHUTDOWN),
-            Control::Close => (ENDING, CLOSE),
-            Control::Remove => (ENDING, REMOVE),
-            Control::Abort => (ENDING & !CLOSE, ABORT),
-            Control::ForeignClose => (FOREIGN, FOREIGN),
+        let (refused, needed, bit) = match control {
+            Control::ShutdownSend => (ENDING, 0, SHUTDOWN),
+            Control::Close => (ENDING, 0, CLOSE),
+            Control::Remove => (ENDING, 0, REMOVE),
+            Control::Abort => (ENDING & !CLOSE, 0, ABORT),
+            Control::ForeignClose => (FOREIGN, 0, FOREIGN),
+            Control::CancelRecv => (ENDING, RECV, CANCEL_RECV),
+            Control::CancelTimer => (ENDING, TIMER, CANCEL_TIMER),
         };
         let before = self.claim(generation, |word| match word {
             _ if word & (refused | FAREWELL) != 0 => Err(ErrorCode::Closed),
-            _ if word & bit != 0 => Err(ErrorCode::Shutdown),
+            _ if word & needed != needed => Err(ErrorCode::NotOutstanding),
+            _ if word & bit != 0 && needed == 0 => Err(ErrorCode::Shutdown),
             _ if claimer == Claimer::Local || word & CONTROL_QUEUED != 0 => Ok(word | bit),
             _ => in_transit(word | bit | CONTROL_QUEUED, claimer),
         })?;
         Ok(claimer == Claimer::Foreign && before & CONTROL_QUEUED == 0)
     }
 
-    /// The worker has taken a recv or a send from its inbox.
+    /// The worker has taken a send, or a look through the sends, from its inbox.
     pub(crate) fn arrived(&self) {
         self.0.fetch_sub(TRANSIT, Ordering::AcqRel);
+    }
+
+    /// The worker has taken a recv from its inbox. Whether it is to be cancelled by now: that message may have come before.
+    pub(crate) fn recv_arrived(&self) -> bool {
+        self.0.fetch_sub(TRANSIT, Ordering::AcqRel) & CANCEL_RECV != 0
     }
 
     /// The worker has taken the arrival of a new socket from its inbox.
@@ -202,6 +251,8 @@ impl Word {
             abort: word & ABORT != 0,
             remove: word & REMOVE != 0,
             foreign: word & FOREIGN != 0,
+            cancel_recv: word & CANCEL_RECV != 0,
+            cancel_timer: word & CANCEL_TIMER != 0,
         }
     }
 
@@ -223,12 +274,17 @@ impl Word {
         if eof && !planted!(EofForgotten) {
             self.0.fetch_or(EOF, Ordering::AcqRel);
         }
-        self.0.fetch_and(!RECV, Ordering::AcqRel);
+        self.0.fetch_and(!(RECV | CANCEL_RECV), Ordering::AcqRel);
     }
 
     /// The sync send's callback is about to be entered, and its node is free again.
     pub(crate) fn sync_send_reported(&self) {
         self.0.fetch_and(!SYNC_SEND, Ordering::AcqRel);
+    }
+
+    /// The timer's callback is about to be entered.
+    pub(crate) fn timer_reported(&self) {
+        self.0.fetch_and(!(TIMER | CANCEL_TIMER), Ordering::AcqRel);
     }
 }
 
@@ -308,6 +364,36 @@ mod tests {
         for control in [Control::Abort, Control::ForeignClose, Control::ShutdownSend] {
             assert_eq!(code(word.claim_control(generation, control, Claimer::Foreign)), Some(ErrorCode::Closed));
         }
+        assert!(!word.in_transit());
+    }
+
+    #[test]
+    fn a_cancel_is_of_what_is_outstanding_then() {
+        let (word, generation) = live();
+        let cancel = |control| code(word.claim_control(generation, control, Claimer::Local));
+        assert_eq!(cancel(Control::CancelRecv), Some(ErrorCode::NotOutstanding));
+        assert_eq!(cancel(Control::CancelTimer), Some(ErrorCode::NotOutstanding));
+        word.claim_recv(generation, Claimer::Local).expect("granted");
+        assert_eq!((cancel(Control::CancelRecv), cancel(Control::CancelRecv)), (None, None));
+        assert!(word.requests().cancel_recv);
+        word.recv_reported(false);
+        word.claim_recv(generation, Claimer::Local).expect("granted");
+        assert!(!word.requests().cancel_recv, "the next recv is not meant");
+    }
+
+    #[test]
+    fn a_timer_goes_with_a_message_that_is_on_its_way() {
+        let (word, generation) = live();
+        word.claim_control(generation, Control::ShutdownSend, Claimer::Foreign).expect("granted");
+        word.claim_timer(generation, Claimer::Foreign).expect("granted");
+        assert_eq!(code(word.claim_timer(generation, Claimer::Foreign)), Some(ErrorCode::Busy));
+        assert!(!word.queue_timer());
+        word.control_arrived();
+        assert!(!word.in_transit());
+        word.timer_reported();
+        word.claim_timer(generation, Claimer::Foreign).expect("granted");
+        assert!(word.queue_timer() && word.in_transit());
+        word.control_arrived();
         assert!(!word.in_transit());
     }
 

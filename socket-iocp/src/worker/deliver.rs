@@ -6,9 +6,11 @@ use crate::handler::{Context, Handler, Names, Sent};
 use crate::planted::planted;
 use crate::socket::{Close, Event};
 use crate::sys::process;
+use crate::time::Limit;
 use crate::{Error, ErrorCode, ReadBuffer, Watermark};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 
 /// How often a socket is served before the others have their turn: an echo's recv and send are two visits.
 const MAX_VISITS: usize = 4;
@@ -76,7 +78,8 @@ impl<H: Handler> Worker<H> {
             match event {
                 Event::Accept => self.report_accept(slot),
                 Event::Connected => self.report_connected(slot, local),
-                Event::Recv(buffer) => self.report_recv(slot, local, buffer),
+                Event::Recv(received) => self.report_recv(slot, local, received),
+                Event::Timer(result) => self.report_timer(slot, local, result),
                 Event::Sent(node) => self.report_sent(slot, local, node),
                 Event::Watermark(mark) => self.report_watermark(slot, local, mark),
                 Event::Farewell => {
@@ -92,7 +95,7 @@ impl<H: Handler> Worker<H> {
     }
 
     pub(super) fn context<'a>(&'a self, slot: &'static Slot<H>, names: Names<'a>) -> Context<'a, H> {
-        Context { port: &self.port, handle: slot.handle(), raw: self.local(slot).info.raw, names }
+        Context { port: &self.port, handle: slot.handle(), raw: self.local(slot).info.raw, names, timer_state: 0 }
     }
 
     fn report_connected(&self, slot: &'static Slot<H>, local: &Local<H>) {
@@ -105,13 +108,27 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    fn report_recv(&self, slot: &'static Slot<H>, local: &Local<H>, buffer: ReadBuffer) {
-        slot.head.word.recv_reported(buffer.is_empty());
-        self.counters().recvs.add(1);
-        self.counters().received_bytes.add(buffer.len() as u64);
+    fn report_recv(&self, slot: &'static Slot<H>, local: &Local<H>, received: Result<ReadBuffer, Error>) {
+        slot.head.word.recv_reported(received.as_ref().is_ok_and(|buffer| buffer.is_empty()));
+        if let Ok(buffer) = &received {
+            self.counters().recvs.add(1);
+            self.counters().received_bytes.add(buffer.len() as u64);
+        }
         let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
         let context = self.context(slot, Names::Kept(&local.info));
-        if guarded(|| self.shared().handler().recv(&context, state, Ok(buffer))).is_err() {
+        if guarded(|| self.shared().handler().recv(&context, state, received)).is_err() {
+            self.panicked(slot);
+        }
+    }
+
+    fn report_timer(&self, slot: &'static Slot<H>, local: &Local<H>, result: Result<(), Error>) {
+        let timer_state = slot.head.timer_state.load(Ordering::Relaxed);
+        // Before the claim is given up: from then on both are the next caller's.
+        slot.head.control_link.set_limit(Limit::NONE);
+        slot.head.word.timer_reported();
+        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
+        let context = Context { timer_state, ..self.context(slot, Names::Kept(&local.info)) };
+        if guarded(|| self.shared().handler().timer(&context, state, result)).is_err() {
             self.panicked(slot);
         }
     }
@@ -188,7 +205,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// A callback of this socket has panicked.
-    fn panicked(&self, slot: &'static Slot<H>) {
+    pub(super) fn panicked(&self, slot: &'static Slot<H>) {
         self.counters().panics.add(1);
         let reason: Error = ErrorCode::Panic.into();
         self.local(slot).machine.borrow_mut().end(Some(reason), Close::Reset);

@@ -2,8 +2,9 @@
 //! kernel hears of it when the callbacks have run.
 
 use super::Worker;
-use crate::handle::{Claimer, Control, Refused, Slot};
+use crate::handle::{Claimer, Control, NodeRef, Refused, Slot};
 use crate::handler::Handler;
+use crate::time::Limit;
 use crate::{Error, ErrorCode, ReadBuffer, SendBuffer};
 
 impl<H: Handler> Worker<H> {
@@ -14,17 +15,45 @@ impl<H: Handler> Worker<H> {
 
     /// What foreign threads have issued comes first: a call of theirs that has returned is never overtaken by one made
     /// here.
-    fn let_others_first(&self) {
+    pub(super) fn let_others_first(&self) {
         if !self.mailbox().inbox.is_empty() {
             self.take_inbox();
         }
     }
 
-    pub(crate) fn issue_recv(&self, slot: &'static Slot<H>, generation: u32) -> Result<(), Error> {
+    /// A recv that was claimed.
+    pub(super) fn take_recv(&self, slot: &'static Slot<H>, limit: Limit) {
+        self.local(slot).machine.borrow_mut().issue_recv();
+        self.note_limit(slot, limit);
+        self.mark_dirty(slot.index());
+    }
+
+    /// A send that was claimed.
+    pub(super) fn take_send(&self, slot: &'static Slot<H>, node: NodeRef<H::Write>) {
+        self.note_limit(slot, node.limit());
+        self.local(slot).machine.borrow_mut().issue_send(node);
+        self.mark_dirty(slot.index());
+    }
+
+    pub(crate) fn issue_recv(&self, slot: &'static Slot<H>, generation: u32, limit: Limit) -> Result<(), Error> {
         self.let_others_first();
         slot.head.word.claim_recv(generation, Claimer::Local)?;
-        self.local(slot).machine.borrow_mut().issue_recv();
-        self.mark_dirty(slot.index());
+        slot.head.recv_link.set_limit(limit);
+        self.take_recv(slot, limit);
+        Ok(())
+    }
+
+    pub(crate) fn issue_timer(
+        &self,
+        slot: &'static Slot<H>,
+        generation: u32,
+        delay: Limit,
+        state: usize,
+    ) -> Result<(), Error> {
+        self.let_others_first();
+        slot.head.issue_timer(generation, delay, state)?;
+        self.local(slot).machine.borrow_mut().issue_timer();
+        self.note_limit(slot, delay);
         Ok(())
     }
 
@@ -34,13 +63,13 @@ impl<H: Handler> Worker<H> {
         generation: u32,
         buffer: SendBuffer,
         write: H::Write,
+        limit: Limit,
     ) -> Result<(), Refused<H::Write>> {
         self.let_others_first();
-        if let Some(node) = slot.issue_async_send(generation, buffer, write, &self.shared().queue, None)? {
-            self.local(slot).machine.borrow_mut().issue_send(node);
+        if let Some(node) = slot.issue_async_send(generation, buffer, write, limit, &self.shared().queue, None)? {
+            self.take_send(slot, node);
         }
         self.weigh(slot);
-        self.mark_dirty(slot.index());
         Ok(())
     }
 
@@ -50,12 +79,12 @@ impl<H: Handler> Worker<H> {
         generation: u32,
         buffer: SendBuffer,
         write: H::Write,
+        limit: Limit,
     ) -> Result<(), Refused<H::Write>> {
         self.let_others_first();
-        if let Some(node) = slot.issue_sync_send(generation, buffer, write, None)? {
-            self.local(slot).machine.borrow_mut().issue_send(node);
+        if let Some(node) = slot.issue_sync_send(generation, buffer, write, limit, None)? {
+            self.take_send(slot, node);
         }
-        self.mark_dirty(slot.index());
         Ok(())
     }
 

@@ -12,6 +12,7 @@
 //! is borrowed while a callback runs, but the one of that socket's user state.
 
 mod accept;
+mod cancel;
 mod connect;
 mod deliver;
 mod ending;
@@ -35,7 +36,7 @@ use crate::planted::planted;
 use crate::port::PortHandle;
 use crate::shared::Shared;
 use crate::shutdown::NO_DEADLINE;
-use crate::socket::{Machine, Origin};
+use crate::socket::{Machine, Origin, Stop};
 use crate::statistics::Counters;
 use crate::sys::{Backend, INVALID_SOCKET, Key, SocketIo, SocketMemory, process, processors};
 use crate::wheel::{Wheel, WheelPlace};
@@ -144,6 +145,8 @@ pub(crate) struct Worker<H: Handler> {
     closes_idle: Cell<bool>,
     /// How long the worker looks for something to do before it sleeps, if it does.
     busy_poll: Option<Duration>,
+    /// A function of the user's looks through the sends of a socket: calls that it makes are taken like another thread's.
+    looking: Cell<bool>,
     /// Callbacks that have been run, to tell whether any was.
     callbacks: Cell<usize>,
 }
@@ -191,6 +194,7 @@ impl<H: Handler> Worker<H> {
             shutdown_deadline: Cell::new(NO_DEADLINE),
             closes_idle: Cell::new(false),
             busy_poll,
+            looking: Cell::new(false),
             callbacks: Cell::new(0),
         }
     }
@@ -315,23 +319,29 @@ impl<H: Handler> Worker<H> {
                 Message::Send(node) => {
                     let slot = self.slots().at(node.index());
                     slot.head.word.arrived();
-                    self.local(slot).machine.borrow_mut().issue_send(node);
+                    self.take_send(slot, node);
                     self.weigh(slot);
-                    self.mark_dirty(slot.index());
                 }
                 Message::Recv(index) => {
                     let slot = self.slots().at(index);
-                    slot.head.word.arrived();
+                    let cancelled = slot.head.word.recv_arrived();
                     if planted!(MessageLost) {
                         continue;
                     }
-                    self.local(slot).machine.borrow_mut().issue_recv();
-                    self.mark_dirty(index);
+                    self.take_recv(slot, slot.head.recv_link.limit());
+                    if cancelled {
+                        self.local(slot).machine.borrow_mut().stop_recv(Stop::Cancelled);
+                    }
                 }
                 Message::Control(index) => {
                     let slot = self.slots().at(index);
                     slot.head.word.control_arrived();
                     self.obey(slot);
+                }
+                Message::CancelSends(index, which) => {
+                    let slot = self.slots().at(index);
+                    slot.head.word.arrived();
+                    self.cancel_sends_for_another(slot, which);
                 }
                 Message::Accepted(index) => {
                     let slot = self.slots().at(index);

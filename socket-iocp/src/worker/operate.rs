@@ -4,11 +4,12 @@ use super::{SHORTAGE_PAUSE, Worker};
 use crate::handle::Slot;
 use crate::handler::Handler;
 use crate::planted::planted;
-use crate::socket::{Close, Step};
+use crate::socket::{Close, Step, Stop};
 use crate::sys::net::Identity;
 use crate::sys::{
     CancelOutcome, Completion, Direction, Failure, Key, Submitted, errno, hints_at_close, process, was_given_up,
 };
+use crate::time::Limit;
 use crate::{ErrorCode, ReadBuffer};
 use std::sync::atomic::Ordering;
 
@@ -57,7 +58,8 @@ impl<H: Handler> Worker<H> {
                 Step::CancelRecv => self.cancel(slot, Direction::Recv),
                 Step::CancelSend => {
                     self.cancel(slot, Direction::Send);
-                    if matches!(local.machine.borrow().ending().1, Close::Background | Close::Reset) {
+                    let ending = local.machine.borrow().is_ending().then(|| local.machine.borrow().ending().1);
+                    if matches!(ending, Some(Close::Background | Close::Reset)) {
                         self.abandon_send(slot);
                     }
                 }
@@ -252,6 +254,18 @@ impl<H: Handler> Worker<H> {
             }
             if requests.shutdown {
                 machine.shutdown_send();
+            }
+            if requests.cancel_recv && !planted!(CancelForgotten) {
+                machine.stop_recv(Stop::Cancelled);
+            }
+            // One that another thread has issued comes by this way.
+            let delay = slot.head.control_link.published_limit();
+            if delay != Limit::NONE && machine.timer_is_idle() {
+                machine.issue_timer();
+                self.note_limit(slot, delay);
+            }
+            if requests.cancel_timer {
+                machine.cancel_timer();
             }
         }
         if lingers {

@@ -14,11 +14,11 @@
 //! up by one. Above eight, whole eighths without progress have passed eight times.
 
 use super::Worker;
-use crate::handle::Slot;
+use crate::handle::{Slot, SlotHead};
 use crate::handler::Handler;
 use crate::listener::Accepting;
 use crate::planted::planted;
-use crate::socket::Machine;
+use crate::socket::{Machine, Stop};
 use crate::time::{Limit, Moment};
 use crate::wheel::WheelPlace;
 use std::time::Duration;
@@ -103,6 +103,13 @@ impl<H: Handler> Worker<H> {
         self.resume_paused();
     }
 
+    /// An operation of the socket was issued with this limit.
+    pub(super) fn note_limit(&self, slot: &'static Slot<H>, limit: Limit) {
+        if limit != Limit::NONE {
+            self.mark_fresh(slot);
+        }
+    }
+
     /// The socket has a limit that is yet to begin.
     fn mark_fresh(&self, slot: &'static Slot<H>) {
         self.fresh.push(slot.index(), |index| &self.local_at(index).fresh);
@@ -119,12 +126,24 @@ impl<H: Handler> Worker<H> {
             };
             machine.set_watch(begun);
         }
+        let SlotHead { recv_link, control_link, .. } = &slot.head;
+        // Else it is the next caller's.
+        if machine.recv_may_time_out() {
+            recv_link.set_limit(recv_link.limit().begun(now));
+        }
+        if machine.timer_runs() {
+            control_link.set_limit(control_link.limit().begun(now));
+        }
+        machine.begin_send_limits(now);
     }
 
     /// Has the socket come up when the first of its limits is over.
     fn wait_for_limits(&self, slot: &'static Slot<H>) {
-        let first = self.local(slot).machine.borrow().watch().moment();
-        if let Some(first) = first {
+        let machine = self.local(slot).machine.borrow();
+        let recv = if machine.recv_may_time_out() { slot.head.recv_link.limit() } else { Limit::NONE };
+        let timer = if machine.timer_runs() { slot.head.control_link.limit() } else { Limit::NONE };
+        let limits = [machine.watch(), recv, timer, machine.first_send_limit()];
+        if let Some(first) = limits.into_iter().filter_map(Limit::moment).reduce(Moment::min) {
             self.wheel.look_at(slot.index(), first, |index| self.wheel_place(index));
         }
     }
@@ -137,6 +156,18 @@ impl<H: Handler> Worker<H> {
             if machine.watch().is_over(now) {
                 self.look_whether_idle(&mut machine, now);
                 acted = machine.is_ending();
+            }
+            if machine.recv_may_time_out() && slot.head.recv_link.limit().is_over(now) {
+                machine.stop_recv(Stop::TimedOut);
+                acted = true;
+            }
+            if machine.timer_runs() && slot.head.control_link.limit().is_over(now) {
+                machine.timer_passed();
+                acted = true;
+            }
+            if machine.first_send_limit().is_over(now) {
+                machine.time_out_sends(now);
+                acted = true;
             }
         }
         if acted {

@@ -198,6 +198,7 @@ fn check(log: &[Event], accepted: &[Accepted]) {
                 panic!("nobody listens or connects: {event:?}")
             }
             Event::Watermark { .. } => panic!("the port has no marks: {event:?}"),
+            Event::Timer { .. } => panic!("no timer was issued: {event:?}"),
         }
     }
     let issued: HashSet<u64> = accepted.iter().flat_map(|one| one.writes.iter().copied()).collect();

@@ -1,10 +1,9 @@
 //! The idle time-out: how long a peer may keep a socket waiting. That it ends such a socket is tested on every backend; whom
 //! it spares and when it comes, in virtual time.
 
-use socket_iocp::sim::{Behaviour, Network};
-use socket_iocp::{Context, ErrorCode, Options, Port, SocketHandle};
-use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend};
-use std::sync::Arc;
+use socket_iocp::{Context, ErrorCode, Port};
+use socket_iocp_testkit::{Calm, Client, Event, Lab, Probe, on_every_backend};
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 on_every_backend!(
@@ -87,41 +86,34 @@ fn a_driven_port_looks_after_its_sockets(lab: &Lab) {
     assert_eq!(reason.map_err(|error| error.code()), Err(ErrorCode::TimedOut));
 }
 
-/// A driven port on a calm network in virtual time, with one socket; the time-out is eight seconds.
-struct Calm {
-    network: Arc<Network>,
-    port: Port<Probe>,
-    socket: SocketHandle,
-    peer: Client,
-}
-
 const TIMEOUT: Duration = Duration::from_secs(8);
 const SECOND: Duration = Duration::from_secs(1);
 /// A quarter and 20 ms more.
 const AT_THE_LATEST: Duration = Duration::from_millis(10_020);
 
-impl Calm {
-    fn new() -> Calm {
-        let network = Network::with_behaviour(1, Behaviour::calm());
-        network.set_virtual_time(true);
-        let options = Options::new(256).threads(0).sim(network.clone()).idle_timeout(TIMEOUT);
-        let port = Port::new(Probe::silent(), options).expect("a port");
-        let (socket, peer) = network.pair();
-        let socket = port.add_connected(socket, 1).expect("a connected socket");
-        Calm { network, port, socket, peer: peer.into() }
-    }
+/// A port with this time-out on a calm network.
+struct Idle(Calm);
 
-    /// Runs the port until so much virtual time has passed.
-    fn pass(&self, time: Duration) {
-        let end = self.network.now() + time;
-        while self.network.now() < end {
-            self.port.run(Some(end - self.network.now())).expect("driven");
-        }
+impl Deref for Idle {
+    type Target = Calm;
+    fn deref(&self) -> &Calm {
+        &self.0
+    }
+}
+
+impl DerefMut for Idle {
+    fn deref_mut(&mut self) -> &mut Calm {
+        &mut self.0
+    }
+}
+
+impl Idle {
+    fn new() -> Idle {
+        Idle(Calm::new(Probe::silent(), |options| options.idle_timeout(TIMEOUT)))
     }
 
     fn has_ended(&self) -> bool {
-        let history = self.port.handler().history(self.socket);
-        history.iter().any(|event| matches!(event, Event::Farewell { .. }))
+        self.history().iter().any(|event| matches!(event, Event::Farewell { .. }))
     }
 
     /// Asserts that the end comes when it should after what has just happened.
@@ -137,7 +129,7 @@ impl Calm {
 #[test]
 fn it_comes_after_its_time_and_not_much_later() {
     for waits_ms in [1, 2, 499, 500, 501, 777, 1_000, 1_001, 7_999] {
-        let mut calm = Calm::new();
+        let mut calm = Idle::new();
         calm.port.recv(calm.socket).expect("a live socket");
         calm.pass(Duration::from_millis(waits_ms));
         calm.peer.write_all(b"x").expect("a live connection");
@@ -151,7 +143,7 @@ fn it_comes_after_its_time_and_not_much_later() {
 
 #[test]
 fn a_socket_with_nothing_outstanding_waits_for_its_program() {
-    let calm = Calm::new();
+    let calm = Idle::new();
     calm.pass(TIMEOUT * 10);
     calm.port.send(calm.socket, b"x", 1).expect("a live socket");
     calm.pass(TIMEOUT * 10);
@@ -162,7 +154,7 @@ fn a_socket_with_nothing_outstanding_waits_for_its_program() {
 
 #[test]
 fn every_byte_in_time_keeps_it() {
-    let mut calm = Calm::new();
+    let mut calm = Idle::new();
     // The peer takes a byte every seven seconds, of more than the network holds.
     calm.port.send(calm.socket, vec![7; 1 << 20], 1).expect("a live socket");
     calm.port.recv(calm.socket).expect("a live socket");
@@ -177,7 +169,7 @@ fn every_byte_in_time_keeps_it() {
 
 #[test]
 fn a_closing_socket_has_its_linger_instead() {
-    let calm = Calm::new();
+    let calm = Idle::new();
     calm.port.recv(calm.socket).expect("a live socket");
     calm.pass(SECOND * 7);
     calm.port.close(calm.socket).expect("a live socket");

@@ -6,8 +6,11 @@ use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 on_every_backend!(every_call_from_inside_every_callback, every_call_from_another_thread_meanwhile);
+
+const LONG: Duration = Duration::from_secs(1000);
 
 /// What the calls need, made by the test beforehand.
 struct Material {
@@ -38,6 +41,13 @@ fn make_every_call(port: &PortHandle<Probe>, material: &Mutex<Material>) {
     let removed = port.add_connected(removed, 99).expect("a connected socket");
     assert_eq!(port.find(raw), Some(closed));
     port.recv(closed).expect("a live socket");
+    port.cancel_recv(closed).expect("it is outstanding");
+    port.recv_within(removed, LONG).expect("a live socket");
+    port.timer(closed, LONG).expect("a live socket");
+    port.cancel_timer(closed).expect("it is outstanding");
+    port.send_within(removed, b"z", 1, LONG).expect("a live socket");
+    port.sync_send_within(removed, b"z", 1, LONG).expect("a live socket");
+    port.cancel_sends(removed, |write| *write == 1).expect("some are outstanding, or it is another thread");
     port.send(closed, b"x", 0).expect("a live socket");
     port.sync_send(closed, b"y", 0).expect("a live socket");
     port.queued_bytes(closed).expect("a live socket");
@@ -59,6 +69,7 @@ fn kind(event: &Event) -> Option<&'static str> {
     match event {
         Event::Accepted { .. } => Some("accept"),
         Event::Received { state: 99, .. } | Event::Sent { state: 99, .. } | Event::Farewell { state: 99, .. } => None,
+        Event::Timer { state: 99, .. } => None,
         Event::Received { .. } => Some("recv"),
         Event::Sent { .. } => Some("send"),
         Event::Farewell { .. } => Some("error"),
@@ -66,6 +77,7 @@ fn kind(event: &Event) -> Option<&'static str> {
         Event::Connected { .. } => Some("connected"),
         Event::ListenerFarewell { .. } => Some("listen_error"),
         Event::Watermark { .. } => Some("watermark"),
+        Event::Timer { .. } => Some("timer"),
     }
 }
 
@@ -103,6 +115,8 @@ fn serve(lab: &Lab, calls: impl Fn(&PortHandle<Probe>) + Send + Sync + 'static) 
     told("watermark");
     told("send");
     told("watermark");
+    port.timer(socket, Duration::ZERO).expect("a live socket");
+    told("timer");
     port.abort(socket).expect("a live socket");
     told("error");
     port.remove_listener(listener).expect("a live listener");
