@@ -779,13 +779,25 @@ struct socket_iocp_options {
                                   between two requests of their peer. A program for which the middle of a request, or an answer
                                   that is still being made, looks like that turns it off, and closes its connections itself when
                                   each has finished. Default: on */
+    /* This, too, helps some programs and hurts others. */
+    uint32_t multishot_recv;   /* SOCKET_IOCP_SWITCH_...: a recv, once issued, stays with the kernel for as long as its socket is
+                                  in the port, and is not submitted anew each time. It helps where a system call's work is dear;
+                                  it hurts programs that leave sockets unread: what comes while no recv is issued is taken from
+                                  the kernel all the same, and kept for the next recvs, one buffer each, in at most 16 read
+                                  buffers a socket and what the kernel still fills while the recv is taken back; then the peer is
+                                  pushed back as ever. What is kept when a socket is removed is not the socket's any more: it is
+                                  reported before the farewell, in recv callbacks, one a buffer, whether a recv is issued or not;
+                                  a read_buffer is the program's until the next of these, or the farewell, has returned. Every
+                                  other end throws it away. Without memory to keep something the next recv fails with
+                                  SOCKET_IOCP_E_NO_MEMORY, and a removal becomes a reset with that status. A hint: on io_uring,
+                                  from Linux 6.0 on. Default: off. See io_uring_prep_recv_multishot(3) */
     /* A timer's callback, with what socket_iocp_issue_timer() was given. socket_iocp_result() reports status 0 when its time has
        passed, SOCKET_IOCP_E_CANCELLED when it was cancelled or its socket ends. Runs on the socket's worker, like every callback of
        the socket. Default: none, and socket_iocp_issue_timer() is SOCKET_IOCP_E_UNSUPPORTED */
     void (*timer_callback_function)( SOCKET socket, void *per_socket_user_state, void *per_timer_user_state );
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

@@ -136,6 +136,7 @@ mod tests {
             max_port_queued_bytes: 0,
             watermark_callback_function: None,
             shutdown_closes_idle: 0,
+            multishot_recv: 0,
             timer_callback_function: None,
         }
     }

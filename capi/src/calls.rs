@@ -34,6 +34,7 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     max_port_queued_bytes: 0,
     watermark_callback_function: None,
     shutdown_closes_idle: 0,
+    multishot_recv: 0,
     timer_callback_function: None,
 };
 

@@ -171,6 +171,7 @@ fn engine_options(read_buffer_size: usize, given: &abi::Options) -> Result<Optio
         options = options.max_port_queued_bytes(given.max_port_queued_bytes);
     }
     options = options.shutdown_closes_idle(switched(given.shutdown_closes_idle)?.unwrap_or(true));
+    options = options.multishot_recv(switched(given.multishot_recv)?.unwrap_or(false));
     Ok(options)
 }
 

@@ -84,6 +84,7 @@ pub struct Options {
     pub(crate) low_watermark: u32,
     pub(crate) max_port_queued_bytes: usize,
     pub(crate) shutdown_closes_idle: bool,
+    pub(crate) multishot_recv: bool,
     #[cfg(feature = "sim")]
     pub(crate) network: Option<Arc<Network>>,
     /// Workers of a port that its caller drives.
@@ -113,6 +114,7 @@ impl Options {
             low_watermark: 0,
             max_port_queued_bytes: usize::MAX,
             shutdown_closes_idle: true,
+            multishot_recv: false,
             #[cfg(feature = "sim")]
             network: None,
             #[cfg(feature = "sim")]
@@ -303,6 +305,28 @@ impl Options {
     /// still being made, looks like that sets this to false, and closes its connections itself when each has finished.
     pub fn shutdown_closes_idle(mut self, closes: bool) -> Options {
         self.shutdown_closes_idle = closes;
+        self
+    }
+
+    /// Whether a recv, once issued, stays with the kernel for as long as its socket is in the port (`IORING_RECV_MULTISHOT`), and
+    /// is not submitted anew each time. Default: false.
+    ///
+    /// It helps where a message is small and a system call's work dear: nothing is submitted for the next recv. It hurts
+    /// programs that leave sockets unread: what comes while no recv is issued is taken from the kernel all the same and kept by
+    /// the port, in at most 16 read buffers a socket and what the kernel still fills while it hears of that; then the recv is
+    /// taken back, the peer is pushed back as ever, and the next recv that finds nothing kept submits one again. A recv that
+    /// finds something is reported from there, one buffer a callback, as ever.
+    ///
+    /// What is kept when a socket is [removed](crate::PortHandle::remove) is not the socket's any more, so it is reported before
+    /// the farewell, in recv callbacks, one a buffer, whether a recv is issued or not. Every other end throws it away, as it does
+    /// with what is in the kernel. If there is no memory to keep something, the next recv fails with
+    /// [`ErrorCode::NoMemory`], and a removal becomes a reset with that reason.
+    ///
+    /// A hint: io_uring has it, from Linux 6.0 on; elsewhere this changes nothing.
+    ///
+    /// See [`io_uring_prep_recv_multishot(3)`](https://man7.org/linux/man-pages/man3/io_uring_prep_recv_multishot.3.html).
+    pub fn multishot_recv(mut self, multishot: bool) -> Options {
+        self.multishot_recv = multishot;
         self
     }
 

@@ -165,6 +165,7 @@ fn forced(options: Options) -> Options {
         "pin_workers" => options.pin_workers(true),
         "busy_poll" => options.busy_poll(Duration::from_micros(200)),
         "zero_copy" => options.zero_copy_from(1),
+        "multishot_recv" => options.multishot_recv(true),
         "sqpoll" => options.sqpoll(Duration::from_millis(1)),
         _ => panic!("SOCKET_IOCP_TEST_OPTIONS: {name:?}"),
     })

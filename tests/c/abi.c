@@ -32,6 +32,7 @@ static void structs( void )
     AT( socket_iocp_options, max_port_queued_bytes, 88 );
     AT( socket_iocp_options, watermark_callback_function, 96 );
     AT( socket_iocp_options, shutdown_closes_idle, 104 );
+    AT( socket_iocp_options, multishot_recv, 108 );
     AT( socket_iocp_options, timer_callback_function, 112 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );

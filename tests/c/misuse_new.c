@@ -77,6 +77,9 @@ static void options( void )
     wrong = default_options();
     wrong.sqpoll_idle_ms = 60 * 1000 + 1;
     CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
+    wrong = default_options();
+    wrong.multishot_recv = SOCKET_IOCP_SWITCH_OFF + 1;
+    CHECK_CODE( INVALID_ARGUMENT, NEW( 4096, &wrong ) );
 }
 
 /* A struct of a later header is understood as far as it says nothing new. */

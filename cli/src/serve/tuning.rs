@@ -25,13 +25,17 @@ pub struct TuningArgs {
     #[arg(long, value_name = "MILLISECONDS", hide = cfg!(not(target_os = "linux")),
           value_parser = clap::value_parser!(u64).range(1..=MAX_SQPOLL.as_millis() as u64))]
     pub sqpoll: Option<u64>,
+
+    /// Leave each socket's recv with the kernel from one message to the next; only io_uring minds
+    #[arg(long, hide = cfg!(not(target_os = "linux")))]
+    pub multishot_recv: bool,
 }
 
 impl TuningArgs {
     /// Sets what was asked for.
     pub fn apply(&self, options: Options) -> Options {
         let options = options.pin_workers(self.pin_workers).busy_poll(Duration::from_micros(self.busy_poll));
-        let options = options.zero_copy_from(self.zero_copy_from);
+        let options = options.zero_copy_from(self.zero_copy_from).multishot_recv(self.multishot_recv);
         match self.sqpoll {
             Some(idle) => options.sqpoll(Duration::from_millis(idle)),
             None => options,

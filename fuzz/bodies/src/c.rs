@@ -41,6 +41,7 @@ pub(crate) struct Options {
     pub(crate) max_port_queued_bytes: usize,
     pub(crate) watermark_callback_function: Option<Watermark>,
     pub(crate) shutdown_closes_idle: u32,
+    pub(crate) multishot_recv: u32,
     pub(crate) timer_callback_function: Option<Timer>,
 }
 

@@ -125,6 +125,7 @@ impl Given {
             || known.busy_poll_us > MAX_BUSY_POLL_US
             || known.sqpoll_idle_ms > MAX_SQPOLL_MS
             || known.shutdown_closes_idle > 2
+            || known.multishot_recv > 2
             || known.low_watermark > known.high_watermark
             || known.watermark_callback_function.is_some() && known.high_watermark == 0;
         let conditions = [

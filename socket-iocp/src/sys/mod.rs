@@ -18,6 +18,11 @@
 //!   the recv's. What else the kernel writes to while a socket's operations are under way (an OVERLAPPED) is in its
 //!   [`SocketMemory`], in the socket's slot, which is never unmapped and is not another socket's before they have ended.
 //! - [`connect`](Backend::connect) starts the connect of a socket that has no other operation yet; it ends as the others do.
+//! - Recvs that stand (`Options::multishot_recv`): a backend may leave a recv with the system when it has ended as far as the
+//!   state machine is concerned, so that the next one need not be submitted. Its [`Completion::Arrived`] come whether a recv is
+//!   pending or not, and [`arrived`](Backend::arrived) answers the pending one with it, or keeps it for the next, which is then
+//!   `Done`. A cancel is `Done` too, and leaves it standing. A socket takes its leave only when
+//!   [`end_standing`](Backend::end_standing) says that nothing stands any more.
 //! - [`accept`](Backend::accept) starts one accept on a listener's own descriptor; several may be pending.
 //! - [`wait`](Backend::wait) submits what has been queued and blocks until there is a completion, a wake-up or the
 //!   timeout, in one system call where the system allows; [`next`](Backend::next) then takes the completions one by one.
@@ -170,6 +175,10 @@ pub(crate) enum Completion {
     AcceptReady { listener: ListenerKey },
     /// Another thread has called the waker.
     Woken,
+    /// A recv that stands has brought something, or has ended (`stands` is false then): to be given to
+    /// [`Backend::arrived`], which tells what comes of it for the socket's recv.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "io_uring alone has recvs that stand"))]
+    Arrived { key: Key, result: Result<ReadBuffer, Failure>, stands: bool },
 }
 
 /// What a backend is made from. Not every backend minds everything.
@@ -184,6 +193,8 @@ pub(crate) struct Config {
     pub(crate) zero_copy_from: u32,
     /// See `Options::sqpoll`.
     pub(crate) sqpoll: Option<Duration>,
+    /// See `Options::multishot_recv`.
+    pub(crate) multishot_recv: bool,
     /// See `Options::idle_reads`.
     pub(crate) idle_reads: bool,
     /// See `Options::skip_on_success`.
@@ -202,6 +213,7 @@ impl Config {
             show_progress: options.idle_timeout.is_some(),
             zero_copy_from: options.zero_copy_from,
             sqpoll: options.sqpoll,
+            multishot_recv: options.multishot_recv,
             idle_reads: options.idle_reads,
             skip_on_success: options.skip_on_success,
             #[cfg(feature = "sim")]
@@ -425,6 +437,44 @@ impl Backend {
         #[cfg(target_os = "linux")]
         if let Backend::IoUring(backend) = self {
             backend.abandon_send(key, socket);
+        }
+    }
+
+    /// What has come of a recv that stands: the result of the socket's pending recv, if there is one. Else it is kept for the
+    /// next one.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn arrived(
+        &mut self,
+        io: &mut SocketIo,
+        key: Key,
+        result: Result<ReadBuffer, Failure>,
+        stands: bool,
+    ) -> Option<Result<ReadBuffer, Failure>> {
+        match self {
+            Backend::IoUring(backend) => backend.arrived(io, key, result, stands),
+            _ => unreachable!("io_uring alone has recvs that stand"),
+        }
+    }
+
+    /// The socket has ended and none of its operations is pending: whether a recv of it stands still. Then it is asked to end,
+    /// and a [`Completion::Arrived`] that stands no more will come.
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "io_uring alone has recvs that stand"))]
+    pub(crate) fn end_standing(&mut self, io: &mut SocketIo, key: Key) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Backend::IoUring(backend) => backend.end_standing(io, key),
+            _ => false,
+        }
+    }
+
+    /// The socket has ended and nothing of it stands: takes the first of what is kept for recvs that were never issued.
+    /// `NoMemory`: there was more, which could not be kept.
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "io_uring alone has recvs that stand"))]
+    pub(crate) fn take_kept(&mut self, io: &mut SocketIo, key: Key) -> Result<Option<ReadBuffer>, Error> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Backend::IoUring(backend) => backend.take_kept(io, key),
+            _ => Ok(None),
         }
     }
 

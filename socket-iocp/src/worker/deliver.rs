@@ -83,8 +83,9 @@ impl<H: Handler> Worker<H> {
                 Event::Sent(node) => self.report_sent(slot, local, node),
                 Event::Watermark(mark) => self.report_watermark(slot, local, mark),
                 Event::Farewell => {
-                    // A message that is still on its way makes the socket ready again when it has arrived.
-                    if slot.head.word.begin_farewell() {
+                    // A recv that stands, or a message that is still on its way, makes the socket ready again when it has ended,
+                    // or arrived.
+                    if !self.end_standing(slot) && slot.head.word.begin_farewell() {
                         self.finish(slot);
                     }
                     return false;
@@ -108,7 +109,7 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    fn report_recv(&self, slot: &'static Slot<H>, local: &Local<H>, received: Result<ReadBuffer, Error>) {
+    pub(super) fn report_recv(&self, slot: &'static Slot<H>, local: &Local<H>, received: Result<ReadBuffer, Error>) {
         slot.head.word.recv_reported(received.as_ref().is_ok_and(|buffer| buffer.is_empty()));
         if let Ok(buffer) = &received {
             self.counters().recvs.add(1);

@@ -1,12 +1,12 @@
 //! The end of sockets, and of the worker.
 
 use super::{Companion, Worker, guarded};
-use crate::ErrorCode;
 use crate::handle::{Entry, Slot, SocketTable};
 use crate::handler::{Farewell, Handler, Names};
 use crate::socket::Close;
 use crate::sys::net::{CloseHow, Identity};
 use crate::sys::says_over;
+use crate::{Error, ErrorCode};
 use std::sync::atomic::{Ordering, fence};
 
 impl<H: Handler> Worker<H> {
@@ -15,9 +15,15 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         let raw = local.info.raw;
         let entry = Entry::Socket(slot.handle());
-        let (mut reason, close) = local.machine.borrow().ending();
+        let (mut reason, mut close) = local.machine.borrow().ending();
         self.forget_limits(slot);
         self.forget_connect(slot);
+        if let Err(error) = self.let_go_of_kept(slot, close == Close::HandBack)
+            && close == Close::HandBack
+        {
+            // What comes next on this connection is not what its peer has sent next.
+            (reason, close) = (Err(error), Close::Reset);
+        }
         slot.head.word.recv_reported(false);
 
         let mut socket = None;
@@ -62,6 +68,28 @@ impl<H: Handler> Worker<H> {
         if !local.dirty.is_listed() && !local.fresh.is_listed() {
             self.release(slot);
         }
+    }
+
+    /// Whether a recv of the socket stands still; it is asked to end.
+    pub(super) fn end_standing(&self, slot: &'static Slot<H>) -> bool {
+        let io = &mut self.local(slot).machine.borrow_mut().io;
+        self.backend.borrow_mut().end_standing(io, Worker::key(slot))
+    }
+
+    /// What has come without a recv to take it: reported if the socket goes on without it, else dropped.
+    fn let_go_of_kept(&self, slot: &'static Slot<H>, report: bool) -> Result<(), Error> {
+        let local = self.local(slot);
+        let take = || {
+            let io = &mut local.machine.borrow_mut().io;
+            self.backend.borrow_mut().take_kept(io, Worker::key(slot))
+        };
+        while let Some(buffer) = take()? {
+            if report {
+                self.count_callback();
+                self.report_recv(slot, local, Ok(buffer));
+            }
+        }
+        Ok(())
     }
 
     /// Gives the slot back.

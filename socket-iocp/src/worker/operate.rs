@@ -293,12 +293,7 @@ impl<H: Handler> Worker<H> {
         match completion {
             Completion::Recv { key, result } => {
                 let Some(slot) = self.slot_of(key) else { return };
-                let failure = self.recv_ended(slot, result);
-                self.try_recv_again(slot, failure);
-                // Else that has said when its next step is due.
-                if !self.local(slot).machine.borrow().wants_recv() {
-                    self.settle(slot);
-                }
+                self.recv_completed(slot, result);
             }
             Completion::Send { key, result } => {
                 let Some(slot) = self.slot_of(key) else { return };
@@ -318,6 +313,36 @@ impl<H: Handler> Worker<H> {
             Completion::Accept { listener, result } => self.accept_completed(listener, result),
             Completion::AcceptReady { listener } => self.accept_ready(listener),
             Completion::Woken => {}
+            #[cfg(target_os = "linux")]
+            Completion::Arrived { key, result, stands } => {
+                let Some(slot) = self.slot_of(key) else { return };
+                self.arrived(slot, result, stands);
+            }
+            #[cfg(not(target_os = "linux"))]
+            Completion::Arrived { .. } => unreachable!("io_uring alone has recvs that stand"),
+        }
+    }
+
+    fn recv_completed(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) {
+        let failure = self.recv_ended(slot, result);
+        self.try_recv_again(slot, failure);
+        // Else that has said when its next step is due.
+        if !self.local(slot).machine.borrow().wants_recv() {
+            self.settle(slot);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn arrived(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>, stands: bool) {
+        let answer = {
+            let io = &mut self.local(slot).machine.borrow_mut().io;
+            self.backend.borrow_mut().arrived(io, Worker::key(slot), result, stands)
+        };
+        match answer {
+            Some(result) => self.recv_completed(slot, result),
+            // The farewell may have waited for it.
+            None if !stands => self.settle(slot),
+            None => {}
         }
     }
 

@@ -40,6 +40,7 @@ mod listener_comes_back;
 mod listener_farewell;
 mod max_port_queued_bytes;
 mod max_sockets;
+mod multishot_recv;
 mod no_callback_inside_a_call;
 mod no_lock_in_a_callback;
 mod one_socket_leaves_room;

@@ -20,11 +20,17 @@ impl Backend {
         if kind == Kind::Update {
             return None;
         }
-        if cqueue::more(flags) {
+        let ended = !cqueue::more(flags);
+        self.pending -= usize::from(ended);
+        if kind == Kind::Standing {
+            let result = u32::try_from(result).map_err(|_| result.wrapping_neg());
+            let result = self.received(tag, result, flags, pool);
+            return Some(Completion::Arrived { key: tag.key(), result, stands: !ended });
+        }
+        if !ended {
             self.zero_copy.keep(tag, result);
             return None;
         }
-        self.pending -= 1;
         if kind == Kind::Send {
             return Some(Completion::Send { key: tag.key(), result: self.sent(tag, result) });
         }
@@ -51,7 +57,7 @@ impl Backend {
                 None
             }
             Kind::Cancel | Kind::Show => None,
-            Kind::Send | Kind::Update => unreachable!("seen above"),
+            Kind::Send | Kind::Standing | Kind::Update => unreachable!("seen above"),
         }
     }
 
@@ -66,7 +72,10 @@ impl Backend {
         match (result, block) {
             (Ok(1..), None) => unreachable!("data comes in a buffer of the ring"),
             (Ok(len @ 1..), Some(block)) => {
-                self.cancels.take(tag);
+                // A recv that stands may have been asked to end, and has not yet.
+                if !cqueue::more(flags) {
+                    self.cancels.take(tag);
+                }
                 Ok(pool.filled(block, len as usize))
             }
             // A FIN or a failure; a buffer taken in vain goes around again.
@@ -139,7 +148,12 @@ impl Backend {
                 self.refused.note(tag);
                 Failure::Again
             }
-            libc::ENOBUFS if tag.kind() == Kind::Recv => {
+            // Recvs that stand are from Linux 6.0.
+            libc::EINVAL if tag.kind() == Kind::Standing => {
+                self.standing.turn_off();
+                Failure::Again
+            }
+            libc::ENOBUFS if matches!(tag.kind(), Kind::Recv | Kind::Standing) => {
                 self.memory.buffers.note_ran_out();
                 Failure::NoBuffer
             }

@@ -4,7 +4,7 @@
 //!   call, take; `tag.rs` is what an operation carries through the kernel.
 //! - Memory that the kernel uses: `buffers.rs` (the provided-buffer ring of recvs), `messages.rs` (headers and vectors of
 //!   sends), `accepts.rs` (peer addresses).
-//! - `zero_copy.rs` keeps the results of sends that are answered twice.
+//! - `zero_copy.rs` keeps the results of sends that are answered twice, `standing.rs` what recvs that stand bring unasked.
 //! - This file submits, `complete.rs` reads completions, `wake.rs` and `deadline.rs` are what they say, `cancels.rs` and
 //!   `refused.rs` keep the few notes about operations that one in a million needs, `end.rs` is the drop, `faults.rs` is for
 //!   tests alone.
@@ -28,6 +28,7 @@ mod messages;
 mod refused;
 mod ring;
 mod setup;
+mod standing;
 mod tag;
 mod wake;
 mod zero_copy;
@@ -44,6 +45,7 @@ use self::deadline::Deadline;
 use self::messages::{Message, Messages};
 use self::refused::Refused;
 use self::ring::{Entered, Ring};
+use self::standing::Standing;
 use self::tag::{Kind, Tag};
 use self::zero_copy::ZeroCopy;
 use super::{Accepted, CancelOutcome, Completion, Config, Direction, Failure, Key, ListenerKey, SocketIo, Submitted};
@@ -79,6 +81,7 @@ pub(crate) struct Backend {
     /// The most bytes of a send.
     max_send: usize,
     zero_copy: ZeroCopy,
+    standing: Standing,
 }
 
 /// What the kernel writes to while operations are under way.
@@ -125,6 +128,7 @@ impl Backend {
             send_flags: libc::MSG_NOSIGNAL | if config.show_progress { 0 } else { libc::MSG_WAITALL },
             max_send: if parts { zero_copy::MAX_PART.max(zero_copy_from as usize) } else { usize::MAX },
             zero_copy: ZeroCopy::new(zero_copy_from)?,
+            standing: Standing::new(config.multishot_recv),
         };
         // SAFETY: `memory` lives until the kernel is done with it: `end.rs` sees to that, on every way out of here.
         unsafe { backend.memory.buffers.register(&backend.ring.submitter())? };
@@ -147,11 +151,18 @@ impl Backend {
     /// One recv, whose buffer the kernel takes from the ring when there is data.
     pub(crate) fn recv(
         &mut self,
-        _io: &mut SocketIo,
+        io: &mut SocketIo,
         key: Key,
         socket: RawSocket,
         pool: &mut BufferPool,
     ) -> Submitted<ReadBuffer> {
+        if self.standing.concerns(io) {
+            return self.recv_standing(io, key, socket, pool);
+        }
+        self.recv_once(key, socket, pool)
+    }
+
+    fn recv_once(&mut self, key: Key, socket: RawSocket, pool: &mut BufferPool) -> Submitted<ReadBuffer> {
         if let Err(error) = self.make_room() {
             return Submitted::Done(Err(failure_of(error)));
         }
@@ -226,7 +237,10 @@ impl Backend {
     }
 
     /// Cancels by the operation's own tag. The descriptor's number may have become a stranger's.
-    pub(crate) fn cancel(&mut self, _io: &mut SocketIo, key: Key, _: RawSocket, direction: Direction) -> CancelOutcome {
+    pub(crate) fn cancel(&mut self, io: &mut SocketIo, key: Key, _: RawSocket, direction: Direction) -> CancelOutcome {
+        if direction == Direction::Recv && standing::gives_up_recv(io) {
+            return CancelOutcome::Done;
+        }
         let kind = match direction {
             Direction::Recv => Kind::Recv,
             Direction::Send => Kind::Send,

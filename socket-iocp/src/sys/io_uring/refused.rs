@@ -26,11 +26,20 @@ impl Refused {
     }
 
     pub(super) fn note(&mut self, tag: Tag) {
-        let tag = if tag.kind() == Kind::Accept { Refused::accept(tag.listener()) } else { tag };
+        let tag = match tag.kind() {
+            Kind::Accept => Refused::accept(tag.listener()),
+            Kind::Standing => tag.with_kind(Kind::Recv),
+            _ => tag,
+        };
         if self.0.len() == CAPACITY {
             self.0.remove(0);
         }
         self.0.push(tag);
+    }
+
+    /// Whether a recv of this socket, to stand or not, was refused the last time.
+    pub(super) fn has(&self, tag: Tag) -> bool {
+        self.0.contains(&tag.with_kind(Kind::Recv))
     }
 
     /// Whether the operation was refused the last time; asked once for each refusal.

@@ -32,10 +32,12 @@ pub(super) enum Kind {
     Connect = 12,
     /// As `SendPoll`, for a connect.
     ConnectPoll = 13,
+    /// A recv that stands.
+    Standing = 14,
 }
 
 impl Kind {
-    const ALL: [Kind; 13] = [
+    const ALL: [Kind; 14] = [
         Kind::Recv,
         Kind::Send,
         Kind::Accept,
@@ -49,6 +51,7 @@ impl Kind {
         Kind::Show,
         Kind::Connect,
         Kind::ConnectPoll,
+        Kind::Standing,
     ];
 
     fn from_number(number: u64) -> Kind {

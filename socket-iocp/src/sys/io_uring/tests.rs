@@ -4,6 +4,7 @@ mod driven;
 mod ending;
 mod limits;
 mod sqpoll;
+mod standing;
 mod transfer;
 mod zero_copy;
 
