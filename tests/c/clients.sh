@@ -73,6 +73,15 @@ chat_client() { # port
     expect 3 'to you'
 }
 
+# It says something once, is asked a few times whether it is there, and says nothing more.
+keepalive_client() { # port
+    local said
+    exec 3<>"/dev/tcp/127.0.0.1/$1" || return
+    printf 'x' >&3
+    said=$(timeout 20 cat <&3)
+    [[ $said =~ ^x(ping$'\n')+bye$ ]] || { printf 'got %q\n' "$said"; return 1; }
+}
+
 http_client() { # port
     local body
     body=$(printf '%s\r\n' 'GET /below/file.txt HTTP/1.1' 'Host: x' '' 'GET /%2e%2e/files/below/file.txt HTTP/1.1' '' \

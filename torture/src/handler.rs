@@ -48,6 +48,10 @@ impl WriteToken {
     pub(crate) fn new(write: u64, len: usize, count: &Arc<AtomicI64>) -> WriteToken {
         WriteToken { write, len, _held: Held::new(count) }
     }
+
+    pub(crate) fn is_odd(&self) -> bool {
+        self.write % 2 == 1
+    }
 }
 
 /// The owner of a send's bytes.
@@ -143,6 +147,10 @@ impl Handler for Tortured {
 
     fn error(&self, context: &Context<'_, Self>, socket: SocketToken, farewell: Farewell) {
         self.show(context, socket.place, |state| state.farewell(socket.place, farewell));
+    }
+
+    fn timer(&self, context: &Context<'_, Self>, socket: &mut SocketToken, result: Result<(), Error>) {
+        self.show(context, socket.place, |state| state.timer(socket.place, result));
     }
 
     fn listen_error(&self, _: &PortHandle<Self>, listener: &ListenerToken, reason: Result<(), Error>) {

@@ -14,6 +14,7 @@ macro_rules! async_send {
             | Call::SendCopy($len)
             | Call::SendParts($len)
             | Call::SendOwned($len)
+            | Call::SendWithin($len, _)
     };
 }
 
@@ -36,6 +37,28 @@ struct Send {
     write: u64,
     len: usize,
     sync: bool,
+    /// When its time limit is over.
+    limit: Option<Duration>,
+    /// It is to be cancelled alone.
+    picked: bool,
+}
+
+/// What the client may read of a send.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    write: u64,
+    /// Where its bytes begin in what was issued.
+    start: u64,
+    /// How many went, once that has been reported.
+    sent: Option<usize>,
+}
+
+/// The socket's timer.
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    /// When its time has passed.
+    over: Duration,
+    cancelled: bool,
 }
 
 /// What the surroundings have done to a connection, and so what may come of it.
@@ -113,6 +136,15 @@ pub(crate) struct Socket {
     send_since: Duration,
     /// The idle time-out had passed before the last callbacks: what beat the cancels that followed is reported all the same.
     idled: bool,
+    /// Of the recv that is outstanding: when its time limit is over, and whether it is to be cancelled.
+    recv_limit: Option<Duration>,
+    recv_cancelled: bool,
+    timer: Option<Timer>,
+    /// Sends may have ended early: what the client reads is not all that was issued.
+    cut: bool,
+    /// What the client reads, as far as every send has been reported; and the sends from the first that has not.
+    gone: Vec<u8>,
+    parts: VecDeque<Part>,
     pub(crate) received: u64,
     pub(crate) reason: Option<Result<(), Error>>,
 }
@@ -144,6 +176,12 @@ impl Socket {
             recv_since: Duration::ZERO,
             send_since: Duration::MAX,
             idled: false,
+            recv_limit: None,
+            recv_cancelled: false,
+            timer: None,
+            cut: false,
+            gone: Vec::new(),
+            parts: VecDeque::new(),
             received: 0,
             reason: None,
         }
@@ -151,8 +189,10 @@ impl Socket {
 
     /// The socket of before, handed back and added again.
     pub(crate) fn again(&self, handle: SocketHandle) -> Socket {
-        let (issued, sent, received) = (self.sent, self.sent, self.received);
-        Socket { issued, sent, received, ..Socket::new(handle, self.outgoing, self.incoming) }
+        // Where nothing was cut the numbers are the same.
+        let issued = if self.cut { self.issued } else { self.sent };
+        let (sent, received, cut, gone) = (self.sent, self.received, self.cut, self.gone.clone());
+        Socket { issued, sent, received, cut, gone, ..Socket::new(handle, self.outgoing, self.incoming) }
     }
 
     pub(crate) fn ending(&self) -> Option<Ending> {
@@ -174,6 +214,10 @@ impl Socket {
 
     pub(crate) fn issued(&self) -> u64 {
         self.issued
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     pub(crate) fn is_shut_down(&self) -> bool {
@@ -202,10 +246,15 @@ impl Socket {
             count >= limits.sends || self.queued_bytes() + usize::from(len) > limits.bytes
         };
         match call {
-            Call::Recv if self.recv_outstanding => Err(ErrorCode::Busy),
-            Call::Recv if self.eof => Err(ErrorCode::Eof),
-            Call::SyncSend(_) | Call::Shutdown if self.shutdown => Err(ErrorCode::Shutdown),
-            Call::SyncSend(_) if self.sends.iter().any(|send| send.sync) => Err(ErrorCode::Busy),
+            Call::Recv | Call::RecvWithin(_) if self.recv_outstanding => Err(ErrorCode::Busy),
+            Call::Recv | Call::RecvWithin(_) if self.eof => Err(ErrorCode::Eof),
+            Call::CancelRecv if !self.recv_outstanding => Err(ErrorCode::NotOutstanding),
+            Call::Timer(_) if self.timer.is_some() => Err(ErrorCode::Busy),
+            Call::CancelTimer if self.timer.is_none() => Err(ErrorCode::NotOutstanding),
+            Call::SyncSend(_) | Call::SyncSendWithin(..) | Call::Shutdown if self.shutdown => Err(ErrorCode::Shutdown),
+            Call::SyncSend(_) | Call::SyncSendWithin(..) if self.sends.iter().any(|send| send.sync) => {
+                Err(ErrorCode::Busy)
+            }
             async_send!(_) if self.shutdown => Err(ErrorCode::Shutdown),
             async_send!(len) if usize::from(len) > limits.port_bytes => Err(ErrorCode::Limit),
             async_send!(len) if is_full(len) => Err(ErrorCode::QueueFull),
@@ -237,6 +286,8 @@ impl Socket {
             (Ok(()), Err(ErrorCode::Closed)) if call == Call::Abort && self.ending == Some(Ending::Close) => {
                 return Ok(());
             }
+            // Those that it would pick are done; or it is told so only on the socket's worker.
+            (Ok(()), Err(ErrorCode::NotOutstanding)) if matches!(call, Call::CancelSends(_)) => return Ok(()),
             (Ok(()), Ok(())) if !self.found_closed || call == Call::Abort => {}
             // An engine that has ended the socket by itself still takes an abort until the farewell, or no more.
             _ => return Err(format!("{call:?} was answered {answer:?} where {expected:?} was expected: {self:?}")),
@@ -246,14 +297,30 @@ impl Socket {
     }
 
     fn accepted(&mut self, call: Call, now: Duration) {
+        let over = |time_ms: u16| now + Duration::from_millis(time_ms.into());
         match call {
-            Call::Recv => {
+            Call::Recv | Call::RecvWithin(_) => {
                 self.recv_outstanding = true;
                 self.recv_since = now;
                 self.idled = false;
+                self.recv_cancelled = false;
+                self.recv_limit = if let Call::RecvWithin(time_ms) = call { Some(over(time_ms)) } else { None };
             }
-            async_send!(len) => self.queue(len, false, now),
-            Call::SyncSend(len) => self.queue(len, true, now),
+            Call::SyncSend(len) => self.queue(len, true, None, now),
+            async_send!(len) => {
+                let limit = if let Call::SendWithin(_, limit_ms) = call { Some(over(limit_ms)) } else { None };
+                self.queue(len, false, limit, now);
+            }
+            Call::SyncSendWithin(len, limit_ms) => self.queue(len, true, Some(over(limit_ms)), now),
+            Call::CancelRecv => self.recv_cancelled = true,
+            Call::CancelSends(odd) => {
+                for send in self.sends.iter_mut().filter(|send| (send.write % 2 == 1) == odd) {
+                    send.picked = true;
+                    self.cut = true;
+                }
+            }
+            Call::Timer(delay_ms) => self.timer = Some(Timer { over: over(delay_ms), cancelled: false }),
+            Call::CancelTimer => self.timer.iter_mut().for_each(|timer| timer.cancelled = true),
             Call::Shutdown => self.shutdown = true,
             Call::Close => self.ending = Some(Ending::Close),
             Call::Abort => self.ending = Some(Ending::Abort { closing: self.ending == Some(Ending::Close) }),
@@ -261,14 +328,17 @@ impl Socket {
         }
     }
 
-    fn queue(&mut self, len: u16, sync: bool, now: Duration) {
+    fn queue(&mut self, len: u16, sync: bool, limit: Option<Duration>, now: Duration) {
         if self.sends.is_empty() {
             self.send_since = now;
         }
         self.idled = false;
-        self.sends.push_back(Send { write: self.next_write, len: len.into(), sync });
+        let (write, len) = (self.next_write, usize::from(len));
+        self.cut |= limit.is_some();
+        self.sends.push_back(Send { write, len, sync, limit, picked: false });
+        self.parts.push_back(Part { write, start: self.issued, sent: None });
         self.next_write += 1;
-        self.issued += u64::from(len);
+        self.issued += len as u64;
     }
 
     // ---- callbacks ----
@@ -288,7 +358,17 @@ impl Socket {
             return Err(format!("a recv callback without a recv: {self:?}"));
         }
         self.recv_outstanding = false;
-        let bytes = result.as_ref().map_err(|error| format!("a recv callback with {error:?}: {self:?}"))?;
+        let bytes = match result {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let explained = match error.code() {
+                    ErrorCode::Cancelled => self.recv_cancelled,
+                    ErrorCode::TimedOut => self.recv_limit.is_some_and(|over| over <= around.now),
+                    _ => false,
+                };
+                return if explained { Ok(()) } else { Err(format!("a recv callback with {error:?}: {self:?}")) };
+            }
+        };
         if bytes.len() > buffer_size {
             return Err(format!("{} bytes in a buffer of {buffer_size}", bytes.len()));
         }
@@ -319,15 +399,26 @@ impl Socket {
         bytes: usize,
         around: Circumstances,
     ) -> Result<(), Broken> {
-        let Some(send) = self.sends.pop_front().filter(|_| !self.ended) else {
+        let at = self.sends.iter().position(|send| send.write == write).filter(|_| !self.ended);
+        let Some(send) = at.and_then(|at| self.sends.remove(at)) else {
             return Err(format!("a send callback without a send: {self:?}"));
         };
-        if (send.write, send.len) != (write, len) {
-            return Err(format!("send {write} of {len} bytes reported where {send:?} was due: {self:?}"));
+        let ends_alone = match result.map_err(|error| error.code()) {
+            Err(ErrorCode::Cancelled) => send.picked,
+            Err(ErrorCode::TimedOut) => send.limit.is_some_and(|over| over <= around.now),
+            _ => false,
+        };
+        if send.len != len || at != Some(0) && !ends_alone {
+            return Err(format!("{send:?} of {len} bytes reported, which is not due: {self:?}"));
         }
         self.sent += bytes as u64;
+        self.note_part(write, bytes);
         self.idled |= self.was_idle(around);
+        if self.sends.is_empty() {
+            self.send_since = Duration::MAX;
+        }
         match result {
+            Err(_) if ends_alone && bytes <= len => return Ok(()),
             Ok(()) if bytes != len => return Err(format!("{bytes} of {len} bytes, and success: {self:?}")),
             Ok(()) if self.send_failed && len != 0 => return Err(format!("a success after a failure: {self:?}")),
             Ok(()) => {
@@ -370,6 +461,44 @@ impl Socket {
         setup.high_watermark == 0 || !takes_sends || !untold
     }
 
+    /// A send has been reported: so much of it is what the client reads.
+    fn note_part(&mut self, write: u64, sent: usize) {
+        self.parts.iter_mut().filter(|part| part.write == write).for_each(|part| part.sent = Some(sent));
+        while let Some(Part { start, sent: Some(sent), .. }) = self.parts.front().copied() {
+            self.parts.pop_front();
+            self.gone.extend(self.outgoing.bytes(start, sent));
+        }
+    }
+
+    /// Everything that the client has read. `whole`: it must have read all that went. `may_fail`: a send that failed may have
+    /// gone farther than it could tell.
+    pub(crate) fn check_read(&self, read: &[u8], whole: bool, may_fail: bool) -> Result<(), Broken> {
+        if !self.sends.is_empty() || may_fail {
+            return Ok(());
+        }
+        let right = self.gone.starts_with(read) && (read.len() == self.gone.len() || !whole || self.ended);
+        if right {
+            return Ok(());
+        }
+        let at = self.gone.iter().zip(read).take_while(|(gone, read)| gone == read).count();
+        let (read, gone) = (read.len(), self.gone.len());
+        Err(format!("the client read {read} bytes, the first {at} right, of {gone}: socket {:?}", self.handle))
+    }
+
+    /// The timer's callback.
+    pub(crate) fn timer_told(&mut self, result: Result<(), Error>, around: Circumstances) -> Result<(), Broken> {
+        let Some(timer) = self.timer.take().filter(|_| !self.ended) else {
+            return Err(format!("a timer's callback without a timer: {self:?}"));
+        };
+        let ends = self.ending.is_some() || around.deleted || around.may_fail || around.closed_behind;
+        let explained = match result.map_err(|error| error.code()) {
+            Ok(()) => timer.over <= around.now,
+            Err(ErrorCode::Cancelled) => timer.cancelled || ends || around.idle.is_some(),
+            Err(_) => false,
+        };
+        if explained { Ok(()) } else { Err(format!("{timer:?} said {result:?} at {:?}: {self:?}", around.now)) }
+    }
+
     /// The farewell.
     pub(crate) fn farewell(
         &mut self,
@@ -382,6 +511,9 @@ impl Socket {
         }
         if !self.sends.is_empty() {
             return Err(format!("a farewell with sends unreported: {self:?}"));
+        }
+        if self.timer.is_some() {
+            return Err(format!("a farewell with a timer unreported: {self:?}"));
         }
         self.reason = Some(reason);
         let code = reason.map_err(|error| error.code());
@@ -426,6 +558,16 @@ impl Socket {
         }
         if !self.has_told(setup) {
             return Err(format!("a mark was crossed and nobody told: {self:?}"));
+        }
+        // Longer than every time limit.
+        if self.ending.is_none() && self.recv_outstanding && (self.recv_cancelled || self.recv_limit.is_some()) {
+            return Err(format!("a recv goes on though it was to end: {self:?}"));
+        }
+        if self.sends.iter().any(|send| send.picked || send.limit.is_some()) {
+            return Err(format!("a send goes on though it was to end: {self:?}"));
+        }
+        if self.timer.is_some() {
+            return Err(format!("a timer runs though its time has passed: {self:?}"));
         }
         if may_idle && (self.recv_outstanding || !self.sends.is_empty()) {
             return Err(format!("no farewell though it has been idle: {self:?}"));

@@ -80,6 +80,20 @@ pub enum Call {
     SendParts(u16),
     /// An async send of so many bytes that a value of the program's owns.
     SendOwned(u16),
+    /// A recv with a time limit in milliseconds.
+    RecvWithin(u16),
+    /// An async send of so many bytes with a time limit in milliseconds.
+    SendWithin(u16, u16),
+    /// A sync send of so many bytes with a time limit in milliseconds.
+    SyncSendWithin(u16, u16),
+    /// The cancel of the recv.
+    CancelRecv,
+    /// The cancel of every other send: of those with an odd number, or of those with an even one.
+    CancelSends(bool),
+    /// A timer of so many milliseconds.
+    Timer(u16),
+    /// The cancel of the timer.
+    CancelTimer,
 }
 
 /// Where a fault goes.
@@ -129,6 +143,8 @@ pub struct Program {
     pub ops: Vec<Op>,
 }
 
+/// The longest time limit, and the longest delay of a timer.
+const LONGEST_MS: u16 = 8_000;
 /// Operations of one program.
 const LENGTH: std::ops::RangeInclusive<usize> = 20..=400;
 
@@ -197,7 +213,7 @@ fn op(random: &mut Rng, faulty: bool) -> Op {
 }
 
 pub(crate) fn call(random: &mut Rng) -> Call {
-    match random.u8(..100) {
+    match random.u8(..128) {
         0..=34 => Call::Recv,
         35..=64 => send(random),
         65..=66 => Call::SendWithoutMemory(length(random)),
@@ -205,7 +221,23 @@ pub(crate) fn call(random: &mut Rng) -> Call {
         85..=88 => Call::Shutdown,
         89..=93 => Call::Close,
         94..=96 => Call::Abort,
-        _ => Call::Remove,
+        97..=99 => Call::Remove,
+        100..=105 => Call::RecvWithin(time_ms(random)),
+        106..=109 => Call::SendWithin(length(random), time_ms(random)),
+        110..=111 => Call::SyncSendWithin(length(random), time_ms(random)),
+        112..=114 => Call::CancelRecv,
+        115..=119 => Call::CancelSends(random.bool()),
+        120..=124 => Call::Timer(time_ms(random)),
+        _ => Call::CancelTimer,
+    }
+}
+
+/// Mostly a few turns of a worker, sometimes longer than most programs.
+fn time_ms(random: &mut Rng) -> u16 {
+    match random.u8(..4) {
+        0 => random.u16(..=3),
+        1 | 2 => random.u16(..=300),
+        _ => random.u16(..=LONGEST_MS),
     }
 }
 

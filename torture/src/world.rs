@@ -42,6 +42,10 @@ fn in_parts(given: &Given) -> Vec<SendBuffer> {
     parts
 }
 
+fn ms(time_ms: u16) -> Duration {
+    Duration::from_millis(time_ms.into())
+}
+
 /// What the callbacks and the program share. All of it runs on one thread; the lock is there for `Sync` alone.
 pub(crate) struct World {
     state: Mutex<State>,
@@ -84,6 +88,8 @@ pub(crate) struct Client {
     written: u64,
     fin: bool,
     read: u64,
+    /// All of it.
+    log: Vec<u8>,
     saw_fin: bool,
     /// It was reset or closed from this side, or its own end failed: then the port's end may fail.
     disturbed: bool,
@@ -201,6 +207,7 @@ impl State {
             written: 0,
             fin: false,
             read: 0,
+            log: Vec::new(),
             saw_fin: false,
             disturbed: false,
             failed: false,
@@ -266,12 +273,14 @@ impl State {
         let queued = self.sockets.iter().filter(|socket| !socket.ended).map(Socket::queued_bytes).sum();
         let (handle, held) = (self.sockets[place].handle, self.held.clone());
         let socket = &mut self.sockets[place];
-        let send = |len: u16, way: Way| {
+        let send = |len: u16, way: Way, limit_ms: Option<u16>| {
             let given = socket.give(len.into());
             let token = WriteToken::new(given.write, len.into(), &held);
-            let issue = |bytes: SendBuffer| match way {
-                Way::Sync => port.sync_send(handle, bytes, token),
-                _ => port.send(handle, bytes, token),
+            let issue = |bytes: SendBuffer| match (way, limit_ms) {
+                (Way::Sync, None) => port.sync_send(handle, bytes, token),
+                (Way::Sync, Some(limit_ms)) => port.sync_send_within(handle, bytes, token, ms(limit_ms)),
+                (_, None) => port.send(handle, bytes, token),
+                (_, Some(limit_ms)) => port.send_within(handle, bytes, token, ms(limit_ms)),
             };
             let answer = match way {
                 Way::WithoutMemory => refusal::refuse(|| issue(given.bytes.into())),
@@ -301,16 +310,23 @@ impl State {
         let whole = |answer: Result<(), Error>| answer.map_err(|error| (error, true));
         let answer = match call {
             Call::Recv => whole(port.recv(handle)),
-            Call::Send(len) => send(len, Way::Async),
-            Call::SendWithoutMemory(len) => send(len, Way::WithoutMemory),
-            Call::SyncSend(len) => send(len, Way::Sync),
+            Call::Send(len) => send(len, Way::Async, None),
+            Call::SendWithoutMemory(len) => send(len, Way::WithoutMemory, None),
+            Call::SyncSend(len) => send(len, Way::Sync, None),
+            Call::SendWithin(len, limit_ms) => send(len, Way::Async, Some(limit_ms)),
+            Call::SyncSendWithin(len, limit_ms) => send(len, Way::Sync, Some(limit_ms)),
             Call::Shutdown => whole(port.shutdown_send(handle)),
             Call::Close => whole(port.close(handle)),
             Call::Abort => whole(port.abort(handle)),
             Call::Remove => whole(port.remove(handle)),
             Call::SendCopy(len) => send_copy(len),
             Call::SendParts(len) => send_parts(len),
-            Call::SendOwned(len) => send(len, Way::Owned),
+            Call::SendOwned(len) => send(len, Way::Owned, None),
+            Call::RecvWithin(time_ms) => whole(port.recv_within(handle, ms(time_ms))),
+            Call::CancelRecv => whole(port.cancel_recv(handle)),
+            Call::CancelSends(odd) => whole(port.cancel_sends(handle, move |token| token.is_odd() == odd)),
+            Call::Timer(delay_ms) => whole(port.timer(handle, ms(delay_ms))),
+            Call::CancelTimer => whole(port.cancel_timer(handle)),
         };
         let limits = Limits::of(&self.setup, queued, self.unsettled);
         let checked = match answer {
@@ -389,6 +405,11 @@ impl State {
         self.sockets[place].crossed(mark, &setup)
     }
 
+    pub(crate) fn timer(&mut self, place: usize, result: Result<(), Error>) -> Result<(), Broken> {
+        let around = self.around(place);
+        self.sockets[place].timer_told(result, around)
+    }
+
     pub(crate) fn farewell(&mut self, place: usize, farewell: Farewell) -> Result<(), Broken> {
         let around = self.around(place);
         self.sockets[place].farewell(farewell.reason, farewell.socket.is_some(), around)?;
@@ -452,9 +473,13 @@ impl State {
             Ok(count) => {
                 let (right, start) = (client.incoming.is_at(client.read, &bytes[..count]), client.read);
                 client.read += count as u64;
+                client.log.extend_from_slice(&bytes[..count]);
                 let read = client.read;
-                let issued = client.place.map_or(0, |place| self.sockets[place].issued());
-                if !right || read > issued {
+                let (issued, cut) = client
+                    .place
+                    .map_or((0, false), |place| (self.sockets[place].issued(), self.sockets[place].is_cut()));
+                // Where sends may end early, what was read is checked when all of them have been reported.
+                if !(right || cut) || read > issued {
                     self.note(format!("client {at} read {count} wrong bytes at {start} of {issued}"));
                 }
                 true
@@ -482,7 +507,8 @@ impl State {
             || around.shut_down
             || client.refused
             || socket.ending() == Some(Ending::Remove);
-        let whole = client.read == socket.issued() || matches!(socket.ending(), Some(Ending::Abort { .. }));
+        let whole =
+            client.read == socket.issued() || socket.is_cut() || matches!(socket.ending(), Some(Ending::Abort { .. }));
         if !(excused || asked && whole) {
             let (read, issued) = (client.read, socket.issued());
             self.note(format!("client {at} saw a FIN after {read} of {issued} bytes: {socket:?}"));
@@ -546,6 +572,12 @@ impl State {
             if self.of_sockets[place].1 {
                 continue;
             }
+            // One that was handed back and added again is at another place now.
+            if client.place == Some(place) {
+                let checked = self.sockets[place].check_read(&client.log, reads, self.around(place).may_fail);
+                checked.unwrap_or_else(|broken| self.note(format!("at rest: {broken}")));
+            }
+            let client = &self.clients[self.of_sockets[place].0];
             let from_client = (client.written, client.fin);
             if let Err(broken) = self.sockets[place].check_at_rest(from_client, reads, &self.setup) {
                 self.note(format!("at rest: {broken}"));

@@ -17,6 +17,7 @@ pub const CHAT: &str = env!("CARGO_BIN_EXE_chat");
 pub const HTTP: &str = env!("CARGO_BIN_EXE_http");
 #[cfg(unix)]
 pub const HANDOVER: &str = env!("CARGO_BIN_EXE_handover");
+pub const KEEPALIVE: &str = env!("CARGO_BIN_EXE_keepalive");
 pub const REDIS: &str = env!("CARGO_BIN_EXE_redis");
 
 /// A running example; killed and waited for when dropped.
