@@ -853,7 +853,8 @@ int socket_iocp_backend( void *socket_iocp_state, uint32_t *backend, char *reaso
  */
 const char *socket_iocp_backend_name( uint32_t backend );
 
-/* What a port has done since it was made. Three members say how many there are now, the others only grow. */
+/* What a port, or one of its workers, has done since the port was made. Those named ..._now say how many there are now, the others
+ * only grow. New members may come at the end. */
 struct socket_iocp_counters {
     size_t size;                /* set by the caller: sizeof( struct socket_iocp_counters ) */
     uint64_t sockets_now;       /* connected sockets */
@@ -872,6 +873,16 @@ struct socket_iocp_counters {
     uint64_t waits;             /* waits for completions: system calls */
     uint64_t completions;       /* completions taken from the operating system */
     uint64_t wakeups;           /* a worker was woken by another thread */
+    uint64_t workers_now;       /* workers; 1 where the caller drives the port */
+    uint64_t queued_sends_now;  /* async sends outstanding, those on their way from another thread to their worker excepted;
+                                   counted only in a port that limits sends or bytes, or has a watermark */
+    uint64_t queued_bytes_now;  /* the bytes in them, each counted whole until its callback; likewise */
+    uint64_t empty_rings;       /* of the recvs that had to wait, those for want of a free read buffer in the worker's ring:
+                                   ENOBUFS */
+    uint64_t shortage_pauses;   /* pauses of a worker before it tried again what had found no memory */
+    uint64_t linger_timeouts;   /* sockets that the linger limit has ended */
+    uint64_t idle_timeouts;     /* sockets that the idle time-out has ended */
+    uint64_t high_watermarks;   /* times that the bytes queued on a socket rose above the high mark */
 };
 
 /*
@@ -881,6 +892,15 @@ struct socket_iocp_counters {
  * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (size is below its minimum or above 4096).
  */
 int socket_iocp_statistics( void *socket_iocp_state, struct socket_iocp_counters *counters );
+
+/*
+ * Fills in the counters of one worker, counted from 0: there are workers_now. listeners_now are those on which it accepts, which
+ * may be all of them for each worker; taken_buffers_now is 0, since buffers are taken from the port. Otherwise as
+ * socket_iocp_statistics().
+ *
+ * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (no worker has this number; size is below its minimum or above 4096).
+ */
+int socket_iocp_worker_statistics( void *socket_iocp_state, uint32_t worker, struct socket_iocp_counters *counters );
 
 /*
  * One line in English for a code: its name and what it means; "success" for 0; "unknown error code" for others. Valid for ever,

@@ -130,6 +130,14 @@ pub(crate) struct Counters {
     pub(crate) waits: u64,
     pub(crate) completions: u64,
     pub(crate) wakeups: u64,
+    pub(crate) workers_now: u64,
+    pub(crate) queued_sends_now: u64,
+    pub(crate) queued_bytes_now: u64,
+    pub(crate) empty_rings: u64,
+    pub(crate) shortage_pauses: u64,
+    pub(crate) linger_timeouts: u64,
+    pub(crate) idle_timeouts: u64,
+    pub(crate) high_watermarks: u64,
 }
 
 /// `struct socket_iocp_buffer`.
@@ -146,7 +154,7 @@ const _: () = {
     assert!(size_of::<Options>() == 120);
     assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
     assert!(size_of::<Ended>() == 32);
-    assert!(size_of::<Counters>() == 136);
+    assert!(size_of::<Counters>() == 200);
     assert!(size_of::<Buffer>() == 16);
     assert!(size_of::<c_int>() == size_of::<i32>());
 };

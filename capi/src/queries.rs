@@ -103,6 +103,26 @@ pub unsafe extern "C" fn socket_iocp_statistics(socket_iocp_state: *mut c_void, 
     })
 }
 
+/// See `socket_iocp.h`.
+///
+/// # Safety
+/// As [`socket_iocp_statistics`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_iocp_worker_statistics(
+    socket_iocp_state: *mut c_void,
+    worker: u32,
+    counters: *mut Counters,
+) -> c_int {
+    status(|| {
+        let place = required(counters)?;
+        ports::with_port(socket_iocp_state.addr(), |port| {
+            let statistics = port.worker_statistics(worker as usize).ok_or(ErrorCode::InvalidArgument)?;
+            // SAFETY: the caller's promise.
+            unsafe { copy_out(&counters_of(&statistics, 0), place) }
+        })
+    })
+}
+
 fn counters_of(statistics: &Statistics, taken_buffers: usize) -> Counters {
     Counters {
         size: 0,
@@ -122,6 +142,14 @@ fn counters_of(statistics: &Statistics, taken_buffers: usize) -> Counters {
         waits: statistics.waits,
         completions: statistics.completions,
         wakeups: statistics.wakeups,
+        workers_now: statistics.workers_now,
+        queued_sends_now: statistics.queued_sends_now,
+        queued_bytes_now: statistics.queued_bytes_now,
+        empty_rings: statistics.empty_rings,
+        shortage_pauses: statistics.shortage_pauses,
+        linger_timeouts: statistics.linger_timeouts,
+        idle_timeouts: statistics.idle_timeouts,
+        high_watermarks: statistics.high_watermarks,
     }
 }
 

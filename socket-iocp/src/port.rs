@@ -622,6 +622,11 @@ impl<H: Handler> PortHandle<H> {
         self.enter().map(Shared::statistics).unwrap_or_default()
     }
 
+    /// The same for one worker, counted from 0; `None` for a number that none has, and in a forked child.
+    pub fn worker_statistics(&self, worker: usize) -> Option<Statistics> {
+        self.enter().ok()?.worker_statistics(worker)
+    }
+
     /// The handler.
     pub fn handler(&self) -> &H {
         self.shared.handler()

@@ -44,6 +44,13 @@ impl<H: Handler> WorkerShared<H> {
             assigned: AtomicUsize::new(0),
         }
     }
+
+    fn add_to(&self, statistics: &mut Statistics) {
+        statistics.workers_now += 1;
+        statistics.sockets_now += self.slots.live() as u64;
+        statistics.wakeups += self.mailbox.wakeups();
+        self.counters.add_to(statistics);
+    }
 }
 
 /// The port behind its handles.
@@ -409,11 +416,16 @@ impl<H: Handler> Shared<H> {
 
     pub(crate) fn statistics(&self) -> Statistics {
         let mut statistics = Statistics { listeners_now: lock(&self.listeners).len() as u64, ..Statistics::default() };
-        for worker in &self.workers {
-            statistics.sockets_now += worker.slots.live() as u64;
-            statistics.wakeups += worker.mailbox.wakeups();
-            worker.counters.add_to(&mut statistics);
-        }
+        self.workers.iter().for_each(|worker| worker.add_to(&mut statistics));
         statistics
+    }
+
+    /// Those of one worker; `None` for a number that none has.
+    pub(crate) fn worker_statistics(&self, index: usize) -> Option<Statistics> {
+        let mut statistics = Statistics::default();
+        self.workers.get(index)?.add_to(&mut statistics);
+        let served = lock(&self.listeners).iter().filter(|listener| listener.is_served_by(index)).count();
+        statistics.listeners_now = served as u64;
+        Some(statistics)
     }
 }

@@ -461,20 +461,25 @@ impl<W> Machine<W> {
         self.sends.resume() || self.wants_recv() || self.wants_connect()
     }
 
-    /// One more interval has passed; after more than `limit` without progress the socket has been idle too long.
-    pub(crate) fn interval_passed(&mut self, limit: u8) {
+    /// One more interval has passed; after more than `limit` without progress the socket has been idle too long. Whether that has
+    /// ended it.
+    pub(crate) fn interval_passed(&mut self, limit: u8) -> bool {
         self.quiet_intervals = if self.awaits_input() { self.quiet_intervals + 1 } else { 0 };
         let quiet = self.sends.interval_passed().max(self.quiet_intervals) > limit;
-        if quiet && self.phase == Phase::Open && !planted!(IdleForEver) {
+        let ends = quiet && self.phase == Phase::Open && !planted!(IdleForEver);
+        if ends {
             self.end(Some(ErrorCode::TimedOut.into()), Close::Reset);
         }
+        ends
     }
 
-    /// The linger limit is reached.
-    pub(crate) fn linger_ended(&mut self) {
-        if self.phase == Phase::Closing {
+    /// The linger limit is reached. Whether that has ended it.
+    pub(crate) fn linger_ended(&mut self) -> bool {
+        let ends = self.phase == Phase::Closing;
+        if ends {
             self.end(Some(ErrorCode::TimedOut.into()), Close::Reset);
         }
+        ends
     }
 
     // ---- what is to be done ----

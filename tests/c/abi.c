@@ -54,9 +54,10 @@ static void structs( void )
     AT( socket_iocp_ended, finished, 8 );
     AT( socket_iocp_ended, pending, 24 );
 
-    CHECK( sizeof( struct socket_iocp_counters ) == 136 );
+    CHECK( sizeof( struct socket_iocp_counters ) == 200 );
     AT( socket_iocp_counters, sockets_now, 8 );
     AT( socket_iocp_counters, wakeups, 128 );
+    AT( socket_iocp_counters, high_watermarks, 192 );
 }
 
 static void initializer( void )

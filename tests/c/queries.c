@@ -31,6 +31,31 @@ static void backend( void *port )
     CHECK_CODE( NULL_POINTER, socket_iocp_backend( port, NULL, NULL, 0 ) );
 }
 
+/* What the workers have done is what the port has done. */
+static void workers( void *port, const struct socket_iocp_counters *whole )
+{
+    struct socket_iocp_counters one;
+    uint64_t recvs = 0, bytes = 0, farewells = 0;
+    uint32_t worker;
+
+    CHECK( whole->workers_now > 0 );
+    for( worker = 0; worker < whole->workers_now; worker++ )
+    {
+        one.size = sizeof one;
+        CHECK_OK( socket_iocp_worker_statistics( port, worker, &one ) );
+        CHECK( one.workers_now == 1 && one.waits > 0 && one.taken_buffers_now == 0 );
+        recvs += one.recvs;
+        bytes += one.sent_bytes;
+        farewells += one.farewells;
+    }
+    CHECK( recvs == whole->recvs && bytes == whole->sent_bytes && farewells == whole->farewells );
+    CHECK_CODE( INVALID_ARGUMENT, socket_iocp_worker_statistics( port, worker, &one ) );
+    CHECK_CODE( INVALID_ARGUMENT, socket_iocp_worker_statistics( port, UINT32_MAX, &one ) );
+    CHECK_CODE( NULL_POINTER, socket_iocp_worker_statistics( port, 0, NULL ) );
+    one.size = 1;
+    CHECK_CODE( INVALID_ARGUMENT, socket_iocp_worker_statistics( port, 0, &one ) );
+}
+
 static void counters( void *port )
 {
     struct socket_iocp_counters now;
@@ -64,6 +89,7 @@ static void counters( void *port )
     CHECK_OK( socket_iocp_statistics( port, &now ) );
     CHECK( now.taken_buffers_now == 0 && now.accepts == UINT64_MAX );
 
+    workers( port, &larger.known );
     now.size = 0;
     CHECK_CODE( INVALID_ARGUMENT, socket_iocp_statistics( port, &now ) );
     now.size = (size_t)-1;

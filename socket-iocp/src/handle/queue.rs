@@ -37,6 +37,11 @@ impl Queue {
         }
     }
 
+    /// Whether anything is counted: then a worker counts what it has, for the statistics.
+    pub(crate) fn counts(&self) -> bool {
+        self.counts_sends() || self.counts_bytes || self.port.is_limited()
+    }
+
     pub(super) fn counts_sends(&self) -> bool {
         self.max_sends != u32::MAX
     }
@@ -83,6 +88,7 @@ mod tests {
     #[test]
     fn what_is_not_asked_for_is_not_counted() {
         let plain = queue(Options::new(1));
+        assert!(!plain.counts());
         assert!(!plain.counts_sends() && !plain.counts_bytes && !plain.port.is_limited() && plain.marks.is_none());
         assert!(queue(Options::new(1).max_queued_sends(1)).counts_sends());
         assert!(queue(Options::new(1).max_queued_bytes(1)).counts_bytes);

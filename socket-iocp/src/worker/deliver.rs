@@ -140,7 +140,7 @@ impl<H: Handler> Worker<H> {
         if sync {
             slot.head.word.sync_send_reported();
         } else {
-            slot.uncount_send(slot.head.word.generation(), send.buffer.len(), &self.shared().queue);
+            self.uncount_send(slot, send.buffer.len());
         }
         self.counters().sends.add(u64::from(send.result.is_ok()));
         self.counters().sent_bytes.add(send.sent as u64);
@@ -159,7 +159,18 @@ impl<H: Handler> Worker<H> {
         self.weigh(slot);
     }
 
+    /// An async send is about to be reported: it is outstanding no longer.
+    fn uncount_send(&self, slot: &'static Slot<H>, len: usize) {
+        let queue = &self.shared().queue;
+        if queue.counts() {
+            slot.uncount_send(slot.head.word.generation(), len, queue);
+            self.counters().queued_sends.subtract(1);
+            self.counters().queued_bytes.subtract(len as u64);
+        }
+    }
+
     fn report_watermark(&self, slot: &'static Slot<H>, local: &Local<H>, mark: Watermark) {
+        self.counters().high_watermarks.add(u64::from(mark == Watermark::High));
         let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
         let context = self.context(slot, Names::Kept(&local.info));
         if guarded(|| self.shared().handler().watermark(&context, state, mark)).is_err() {

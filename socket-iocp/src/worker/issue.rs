@@ -31,7 +31,15 @@ impl<H: Handler> Worker<H> {
     /// A send that was claimed.
     pub(super) fn take_send(&self, slot: &'static Slot<H>, node: NodeRef<H::Write>) {
         self.note_limit(slot, node.limit());
+        let counted = self.shared().queue.counts() && !node.is_sync();
+        if counted {
+            self.counters().queued_sends.add(1);
+            self.counters().queued_bytes.add(node.content().buffer.len() as u64);
+        }
         self.local(slot).machine.borrow_mut().issue_send(node);
+        if counted {
+            self.weigh(slot);
+        }
         self.mark_dirty(slot.index());
     }
 
@@ -69,7 +77,6 @@ impl<H: Handler> Worker<H> {
         if let Some(node) = slot.issue_async_send(generation, buffer, write, limit, &self.shared().queue, None)? {
             self.take_send(slot, node);
         }
-        self.weigh(slot);
         Ok(())
     }
 

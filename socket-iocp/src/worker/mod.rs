@@ -320,7 +320,6 @@ impl<H: Handler> Worker<H> {
                     let slot = self.slots().at(node.index());
                     slot.head.word.arrived();
                     self.take_send(slot, node);
-                    self.weigh(slot);
                 }
                 Message::Recv(index) => {
                     let slot = self.slots().at(index);

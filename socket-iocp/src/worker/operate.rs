@@ -132,6 +132,7 @@ impl<H: Handler> Worker<H> {
     /// Memory was short: what waits for it is tried again after a pause.
     pub(super) fn retry_later(&self) {
         if self.retry_at.get().is_none() && !planted!(ShortageForgotten) {
+            self.counters().shortage_pauses.add(1);
             self.retry_at.set(Some(self.now() + SHORTAGE_PAUSE));
         }
     }
@@ -181,8 +182,10 @@ impl<H: Handler> Worker<H> {
     }
 
     fn count_shortage(&self, failure: Option<Failure>) {
-        let short = matches!(failure, Some(Failure::NoBuffer | Failure::Shortage));
-        self.counters().buffer_shortages.add(u64::from(short));
+        if let Some(short @ (Failure::NoBuffer | Failure::Shortage)) = failure {
+            self.counters().buffer_shortages.add(1);
+            self.counters().empty_rings.add(u64::from(short == Failure::NoBuffer));
+        }
     }
 
     /// The kernel tells a reset to one operation. Where that is a send of which a part had gone (io_uring sends the rest by

@@ -179,8 +179,12 @@ impl<H: Handler> Worker<H> {
 
     fn look_whether_idle(&self, machine: &mut Machine<H::Write>, now: Moment) {
         machine.set_watch(Limit::NONE);
-        let Some(idle) = self.idle.filter(|_| !machine.has_closed()) else { return machine.linger_ended() };
-        machine.interval_passed(IDLE_INTERVALS);
+        let Some(idle) = self.idle.filter(|_| !machine.has_closed()) else {
+            let ended = machine.linger_ended();
+            return self.counters().linger_timeouts.add(u64::from(ended));
+        };
+        let timed_out = machine.interval_passed(IDLE_INTERVALS);
+        self.counters().idle_timeouts.add(u64::from(timed_out));
         if machine.awaits_peer() {
             machine.set_watch(idle.next_look(now));
         }

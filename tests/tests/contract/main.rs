@@ -66,6 +66,7 @@ mod shared_sends;
 mod shutdown;
 mod simulation;
 mod stack_does_not_grow;
+mod statistics;
 mod timer;
 #[cfg(unix)]
 mod unix_sockets;
