@@ -883,6 +883,7 @@ struct socket_iocp_counters {
     uint64_t linger_timeouts;   /* sockets that the linger limit has ended */
     uint64_t idle_timeouts;     /* sockets that the idle time-out has ended */
     uint64_t high_watermarks;   /* times that the bytes queued on a socket rose above the high mark */
+    uint64_t connects;          /* connects completed with success */
 };
 
 /*

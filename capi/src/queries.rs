@@ -150,6 +150,7 @@ fn counters_of(statistics: &Statistics, taken_buffers: usize) -> Counters {
         linger_timeouts: statistics.linger_timeouts,
         idle_timeouts: statistics.idle_timeouts,
         high_watermarks: statistics.high_watermarks,
+        connects: statistics.connects,
     }
 }
 

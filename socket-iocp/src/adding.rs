@@ -6,6 +6,7 @@ use crate::handler::Handler;
 use crate::listener::{Listener, ListenerCore};
 use crate::port::{ListenerHandle, NotAdded, PortHandle};
 use crate::socket::Origin;
+use crate::trace::traced;
 use crate::worker::{Companion, Info, Local, identity_of, tell_foreign_close};
 use crate::{BackendKind, Error, ErrorCode, RawSocket, Socket};
 use socket2::SockAddr;
@@ -42,6 +43,7 @@ impl<H: Handler> PortHandle<H> {
             return Err(NotAdded { error, socket, state });
         }
         socket.into_raw();
+        traced!(DEBUG, "listener added", port = shared.number.get(), socket = core.socket as u64);
         Ok(ListenerHandle(core.id))
     }
 
@@ -236,6 +238,7 @@ impl<H: Handler> PortHandle<H> {
         let handle = slot.handle();
         // Pairs with the fence in `wind_up`: either the worker sees this socket, or we see that the port is closing.
         fence(Ordering::SeqCst);
+        traced!(DEBUG, "socket added", port = shared.number.get(), socket = raw as u64, handle = handle.into_raw());
         if target.is_some() {
             worker.connects.begin(handle.index());
         }

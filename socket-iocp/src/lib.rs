@@ -51,6 +51,25 @@
 //! A failed operation, [`close`](PortHandle::close), [`abort`](PortHandle::abort), [`remove`](PortHandle::remove), the
 //! deletion of the port and a panic in a callback end a socket; the peer's FIN does not. Sends still outstanding are
 //! reported before the farewell; a recv still outstanding is reported by the farewell alone, unless its bytes had come.
+//!
+//! # Watching it
+//! [`PortHandle::statistics`] and [`PortHandle::worker_statistics`] count. With the feature `tracing`, which is off by default, the
+//! library reports events to the subscriber of the crate [tracing](https://docs.rs/tracing), all with the target `socket_iocp`
+//! and the number of their `port`. A subscriber is called on the thread where it happens, the workers included: it must not
+//! block, panic, or call the library.
+//!
+//! | level | event | fields |
+//! |---|---|---|
+//! | INFO | `port made` | `backend`, `workers` |
+//! | INFO | `backend passed over` | `reason` |
+//! | INFO | `port shuts down` | `within_ms` |
+//! | INFO | `port deleted` | |
+//! | WARN | `listener backs off` | `socket`, `worker`: descriptors or memory are short |
+//! | INFO | `listener resumes` | `socket`, `worker` |
+//! | DEBUG | `listener added`, `listener ended` | `socket`; `reason` |
+//! | DEBUG | `socket added`, `socket ended` | `socket`, `handle`; `reason` |
+//! | TRACE | `recv issued`, `send issued` | `handle`; `bytes`: the call has been accepted, and the completion may have come before |
+//! | TRACE | `recv completed`, `send completed` | `handle`, `bytes`; `ok` |
 
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks, missing_docs)]
 
@@ -76,6 +95,7 @@ mod socket;
 mod statistics;
 mod sys;
 mod time;
+mod trace;
 mod wheel;
 mod worker;
 

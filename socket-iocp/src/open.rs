@@ -8,6 +8,7 @@ use crate::port::PortHandle;
 use crate::shared::{Parts, Shared, WorkerShared};
 use crate::sys::net::Net;
 use crate::sys::{Backend, Config, process};
+use crate::trace::traced;
 use crate::worker::Worker;
 use crate::{BackendKind, Error, ErrorCode};
 use std::env;
@@ -67,6 +68,10 @@ pub(crate) fn open<H: Handler>(handler: H, options: Options) -> Result<Arc<Share
         pollable,
     };
     let shared = Arc::new(Shared::new(parts));
+    traced!(INFO, "port made", port = shared.number.get(), backend = kind.name(), workers = count);
+    if !shared.reason.is_empty() {
+        traced!(INFO, "backend passed over", port = shared.number.get(), reason = shared.reason.as_str());
+    }
     start(&shared, made)?;
     Ok(shared)
 }

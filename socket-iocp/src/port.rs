@@ -5,6 +5,7 @@ use crate::handler::Handler;
 use crate::listener::{ListenerCore, ListenerEnd};
 use crate::shared::Shared;
 use crate::time::Limit;
+use crate::trace::traced;
 use crate::worker::Worker;
 use crate::{
     BackendKind, Ended, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, sys,
@@ -209,7 +210,9 @@ impl<H: Handler> PortHandle<H> {
         self.with_slot(socket, |shared, slot, place| match place {
             Place::Here(worker) => worker.issue_recv(slot, generation, limit),
             Place::Elsewhere(worker) => slot.post_recv(generation, limit, &shared.workers[worker].mailbox),
-        })
+        })?;
+        traced!(TRACE, "recv issued", port = self.shared.number.get(), handle = socket.into_raw());
+        Ok(())
     }
 
     /// Cancels the recv that is outstanding: its recv callback says [`ErrorCode::Cancelled`], unless bytes or the FIN came
@@ -441,6 +444,8 @@ impl<H: Handler> PortHandle<H> {
             H::Write,
         ) -> Result<(), Refused<H::Write>>,
     ) -> Result<(), Rejected<H::Write>> {
+        #[cfg(feature = "tracing")]
+        let bytes = buffer.len();
         let mut given = Some((buffer, write));
         let issued = self.with_slot(socket, |shared, slot, place| {
             let Some((buffer, write)) = given.take() else { return Ok(()) };
@@ -451,7 +456,10 @@ impl<H: Handler> PortHandle<H> {
         });
         match (issued, given) {
             (Err(error), Some((buffer, write))) => Err(Rejected { error, buffer, write }),
-            _ => Ok(()),
+            _ => {
+                traced!(TRACE, "send issued", port = self.shared.number.get(), handle = socket.into_raw(), bytes);
+                Ok(())
+            }
         }
     }
 

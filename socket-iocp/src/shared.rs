@@ -11,6 +11,7 @@ use crate::shutdown::Shutdown;
 use crate::statistics::{Counter, Counters, Statistics};
 use crate::sys::net::Net;
 use crate::sys::process::{self, Thread};
+use crate::trace::traced;
 use crate::worker::{Turn, Unplaced, Worker, guarded};
 use crate::{BackendKind, Error, ErrorCode};
 use std::collections::VecDeque;
@@ -300,13 +301,16 @@ impl<H: Handler> Shared<H> {
 
     /// Refuses new work and tells the workers to end everything.
     pub(crate) fn begin_deletion(&self) {
-        {
+        let begins = {
             let listeners = lock(&self.listeners);
             // Before the flag: a worker that sees the flag has heard of every listener's end.
             for listener in listeners.iter() {
                 listener.core.begin_end(ListenerEnd::Deleted, || {});
             }
-            self.closing.store(true, Ordering::SeqCst);
+            !self.closing.swap(true, Ordering::SeqCst)
+        };
+        if begins {
+            traced!(INFO, "port deleted", port = self.number.get());
         }
         self.look();
     }

@@ -10,6 +10,7 @@ use crate::listener::ListenerEnd;
 use crate::lock::lock;
 use crate::shared::Shared;
 use crate::sys::process::Thread;
+use crate::trace::traced;
 use crate::{Error, ErrorCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -73,6 +74,7 @@ impl<H: Handler> Shared<H> {
                 listener.core.begin_end(ListenerEnd::Deleted, || {});
             }
         }
+        traced!(INFO, "port shuts down", port = self.number.get(), within_ms = within.as_millis() as u64);
         self.look();
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::planted::planted;
 use crate::socket::Origin;
 use crate::sys::net::CloseHow;
 use crate::sys::{Accepted, CancelOutcome, Failure, ListenerKey, Submitted};
+use crate::trace::traced;
 use crate::{Error, ErrorCode, RawSocket};
 use socket2::SockAddr;
 use std::sync::Arc;
@@ -236,6 +237,13 @@ impl<H: Handler> Worker<H> {
             if accepting.pause(now) {
                 self.counters().accept_backoffs.add(1);
                 self.shared().listener_paused();
+                traced!(
+                    WARN,
+                    "listener backs off",
+                    port = self.shared().number.get(),
+                    socket = accepting.listener.core.socket as u64,
+                    worker = self.index
+                );
             }
         });
     }
@@ -244,7 +252,7 @@ impl<H: Handler> Worker<H> {
     fn resume_if_freed(&self) {
         let freed = self.shared().descriptors_freed();
         if self.descriptors_freed.replace(freed) != freed && !planted!(PauseWithoutEnd) {
-            self.accepting.borrow_mut().iter_mut().for_each(Accepting::resume);
+            self.accepting.borrow_mut().iter_mut().for_each(|accepting| self.resume(accepting));
         }
     }
 
@@ -252,9 +260,22 @@ impl<H: Handler> Worker<H> {
     pub(super) fn resume_paused(&self) {
         for accepting in self.accepting.borrow_mut().iter_mut() {
             if accepting.paused_until().is_some_and(|until| until <= self.now()) && !planted!(PauseWithoutEnd) {
-                accepting.resume();
+                self.resume(accepting);
                 self.accepts_due.set(true);
             }
+        }
+    }
+
+    fn resume(&self, accepting: &mut Accepting<H>) {
+        if accepting.paused_until().is_some() {
+            accepting.resume();
+            traced!(
+                INFO,
+                "listener resumes",
+                port = self.shared().number.get(),
+                socket = accepting.listener.core.socket as u64,
+                worker = self.index
+            );
         }
     }
 
@@ -287,6 +308,13 @@ impl<H: Handler> Worker<H> {
         let end = core.end().unwrap_or(ListenerEnd::Deleted);
         shared.net.close_listener(core.own);
         self.count_callback();
+        traced!(
+            DEBUG,
+            "listener ended",
+            port = shared.number.get(),
+            socket = core.socket as u64,
+            reason = end.reason().map_or_else(|error| error.code().text(), |()| "removed")
+        );
         let told = guarded(|| shared.handler().listen_error(&self.port, &listener.state, end.reason()));
         self.counters().panics.add(u64::from(told.is_err()));
         let closes = matches!(end, ListenerEnd::Deleted | ListenerEnd::Failed(_));

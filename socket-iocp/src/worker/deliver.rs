@@ -7,6 +7,7 @@ use crate::planted::planted;
 use crate::socket::{Close, Event};
 use crate::sys::process;
 use crate::time::Limit;
+use crate::trace::traced;
 use crate::{Error, ErrorCode, ReadBuffer, Watermark};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -115,6 +116,14 @@ impl<H: Handler> Worker<H> {
             self.counters().recvs.add(1);
             self.counters().received_bytes.add(buffer.len() as u64);
         }
+        traced!(
+            TRACE,
+            "recv completed",
+            port = self.shared().number.get(),
+            handle = slot.handle().into_raw(),
+            bytes = received.as_ref().map_or(0, |buffer| buffer.len()),
+            ok = received.is_ok()
+        );
         let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
         let context = self.context(slot, Names::Kept(&local.info));
         if guarded(|| self.shared().handler().recv(&context, state, received)).is_err() {
@@ -144,6 +153,14 @@ impl<H: Handler> Worker<H> {
         }
         self.counters().sends.add(u64::from(send.result.is_ok()));
         self.counters().sent_bytes.add(send.sent as u64);
+        traced!(
+            TRACE,
+            "send completed",
+            port = self.shared().number.get(),
+            handle = slot.handle().into_raw(),
+            bytes = send.sent,
+            ok = send.result.is_ok()
+        );
         let sent = Sent { write: send.write, buffer: send.buffer, result: send.result, bytes: send.sent };
         let reported = match &mut *local.companion.borrow_mut() {
             Companion::State(state) => {
@@ -189,6 +206,13 @@ impl<H: Handler> Worker<H> {
             Some(Close::Reset)
         } else {
             self.counters().accepts.add(1);
+            traced!(
+                DEBUG,
+                "socket added",
+                port = self.shared().number.get(),
+                socket = local.info.raw as u64,
+                handle = slot.handle().into_raw()
+            );
             self.call_accept(slot, local, &listener.state)
         };
         if let Some(close) = refused {

@@ -6,6 +6,7 @@ use crate::handler::{Farewell, Handler, Names};
 use crate::socket::Close;
 use crate::sys::net::{CloseHow, Identity};
 use crate::sys::says_over;
+use crate::trace::traced;
 use crate::{Error, ErrorCode};
 use std::sync::atomic::{Ordering, fence};
 
@@ -40,6 +41,14 @@ impl<H: Handler> Worker<H> {
         let companion = local.companion.replace(Companion::Nobody);
         if let Companion::State(state) = companion {
             self.counters().farewells.add(1);
+            traced!(
+                DEBUG,
+                "socket ended",
+                port = self.shared().number.get(),
+                socket = raw as u64,
+                handle = slot.handle().into_raw(),
+                reason = reason.map_or_else(|error| error.code().text(), |()| "closed or removed")
+            );
             let context = self.context(slot, Names::Kept(&local.info));
             let farewell = Farewell { reason, socket };
             if guarded(|| self.shared().handler().error(&context, state, farewell)).is_err() {
