@@ -12,6 +12,7 @@ pub(crate) type Accept = unsafe extern "C" fn(RawFd, *mut c_void, *mut c_void, H
 pub(crate) type Recv = unsafe extern "C" fn(RawFd, *mut c_void, u32, Handle);
 pub(crate) type Send = unsafe extern "C" fn(RawFd, Handle, Handle);
 pub(crate) type Timer = unsafe extern "C" fn(RawFd, Handle, Handle);
+pub(crate) type Release = unsafe extern "C" fn(*mut c_void);
 pub(crate) type Ended = unsafe extern "C" fn(RawFd, Handle);
 
 pub(crate) type Watermark = unsafe extern "C" fn(RawFd, Handle, c_int);
@@ -60,6 +61,14 @@ pub(crate) struct Completion {
     pub(crate) local_address: *const c_void,
     pub(crate) remote_address: *const c_void,
     pub(crate) byte_count: u64,
+}
+
+/// `struct socket_iocp_buffer`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Buffer {
+    pub(crate) data: *const c_void,
+    pub(crate) length: usize,
 }
 
 pub(crate) const THREADS_NONE: i32 = -1;
@@ -133,6 +142,36 @@ unsafe extern "C" {
         length: u32,
         write: Handle,
     ) -> c_int;
+    pub(crate) fn socket_iocp_issue_copied_send(
+        port: Handle,
+        socket: Handle,
+        data: *const c_void,
+        length: u32,
+        write: Handle,
+    ) -> c_int;
+    pub(crate) fn socket_iocp_issue_vectored_send(
+        port: Handle,
+        socket: Handle,
+        buffers: *const Buffer,
+        count: u32,
+        write: Handle,
+    ) -> c_int;
+    pub(crate) fn socket_iocp_share_buffer(
+        data: *const c_void,
+        length: usize,
+        release: Release,
+        state: *mut c_void,
+        shared: *mut Handle,
+    ) -> c_int;
+    pub(crate) safe fn socket_iocp_issue_shared_send(
+        port: Handle,
+        socket: Handle,
+        shared: Handle,
+        offset: usize,
+        length: usize,
+        write: Handle,
+    ) -> c_int;
+    pub(crate) safe fn socket_iocp_release_shared(shared: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_find_socket(port: Handle, socket: RawFd) -> Handle;
     pub(crate) safe fn socket_iocp_close_socket(port: Handle, socket: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_abort_socket(port: Handle, socket: Handle) -> c_int;

@@ -17,6 +17,7 @@ fn scripts_make_every_call_of_the_header() {
         include_str!("../src/interface/callbacks.rs"),
         include_str!("../src/interface/perform.rs"),
         include_str!("../src/interface/questions.rs"),
+        include_str!("../src/interface/ways.rs"),
     ];
     let header = include_str!("../../../include/socket_iocp.h");
     let kinds = ["int ", "void ", "void *", "const char *"];

@@ -258,3 +258,81 @@ impl<W> fmt::Debug for NodeList<W> {
         write!(f, "NodeList({} nodes)", self.iter().count())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// Shows by its drop that the owner of a send's bytes has gone.
+    struct Owner(Arc<[u8]>);
+
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    fn carried(shared: &Arc<[u8]>) -> [SendBuffer; 3] {
+        let mut parts = [SendBuffer::from(vec![1, 2]), SendBuffer::default(), shared.clone().into()];
+        let copied = SendBuffer::copied(&[1, 2, 3, 4], NodeRef::<u64>::LAYOUT).expect("memory");
+        let gathered = SendBuffer::gathered(&mut parts, NodeRef::<u64>::LAYOUT).expect("memory");
+        let owned = SendBuffer::from_owner(Owner(shared.clone())).unwrap_or_else(|_| panic!("no memory"));
+        [copied, gathered, owned]
+    }
+
+    fn bytes(buffer: &SendBuffer) -> Vec<u8> {
+        buffer.slices().flatten().copied().collect()
+    }
+
+    #[test]
+    fn a_node_lies_in_the_room_of_its_buffer() {
+        let shared = Arc::from([3, 4]);
+        for buffer in carried(&shared) {
+            let before = bytes(&buffer);
+            let node = NodeRef::allocate(7, buffer, 8_u64).expect("memory");
+            assert_eq!((node.link().kind(), node.index(), node.is_sync()), (Kind::CarriedSend, 7, false));
+            let place = node.node;
+            let send = Box::new(node.finish());
+            assert_eq!((bytes(&send.buffer), send.write), (before.clone(), 8));
+            // The room is free again, for a node that goes without having been taken apart.
+            let again = NodeRef::allocate(9, send.buffer, 10_u64).expect("memory");
+            assert_eq!((again.node, bytes(&again.content().buffer)), (place, before));
+        }
+        assert_eq!(Arc::strong_count(&shared), 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_into_the_room_has_a_block() {
+        let shared = Arc::from([3, 4]);
+        for buffer in carried(&shared) {
+            let before = bytes(&buffer);
+            let node = NodeRef::allocate(7, buffer, [8_u64; 20]).expect("memory");
+            assert_eq!((node.link().kind(), bytes(&node.content().buffer)), (Kind::AsyncSend, before));
+        }
+        assert_eq!(Arc::strong_count(&shared), 1);
+    }
+
+    #[test]
+    fn a_list_has_nodes_of_both_sorts() {
+        let shared = Arc::from([3, 4]);
+        let mut list = NodeList::new();
+        for _ in 0..3 {
+            for buffer in carried(&shared) {
+                list.push_back(NodeRef::allocate(1, buffer, 1_u64).expect("memory"));
+                list.push_back(NodeRef::allocate(1, b"own".into(), 2_u64).expect("memory"));
+            }
+        }
+        let mut visited = 0;
+        list.visit_mut(|send| {
+            send.sent += 1;
+            visited += 1;
+            true
+        });
+        let first = list.pop_front().expect("eighteen").finish();
+        assert_eq!((visited, first.sent, bytes(&first.buffer)), (18, 1, vec![1, 2, 3, 4]));
+        assert_eq!(list.iter().count(), 17);
+        drop(list);
+        assert_eq!(Arc::strong_count(&shared), 1);
+    }
+}

@@ -7,6 +7,7 @@ mod peers;
 mod perform;
 mod questions;
 mod script;
+mod ways;
 mod world;
 
 use perform::{delete_port, perform, release_buffer, run_port};
@@ -39,6 +40,9 @@ pub fn interface(input: &[u8]) {
     check_received();
     while world(|world| !world.taken.is_empty()) {
         release_buffer(0);
+    }
+    if world(|world| world.shared) != 0 {
+        note("shared buffers that were never released".into());
     }
     let broken = world(World::broken);
     world(|world| *world = World::default());

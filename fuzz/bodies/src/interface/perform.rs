@@ -5,6 +5,7 @@ use super::expect::Call;
 use super::peers;
 use super::questions;
 use super::script::{Step, What};
+use super::ways::Way;
 use super::world::{Bytes, Listener, MAX_LENGTH, Port, Socket, Taken, note, world};
 use crate::c::{self, Handle};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
@@ -399,6 +400,8 @@ fn issue(step: Step) {
         let content = own.to_vec();
         (Bytes::Own(own), content)
     };
+    // A read buffer stays as it is, for other sends of it.
+    let way = if step.what == What::Echo { Way::Plain } else { Way::of(step) };
     let no_data = step.port == Step::OWN_PORT - 1;
     let data: *mut u8 = match &mut bytes {
         _ if no_data => ptr::null_mut(),
@@ -416,7 +419,7 @@ fn issue(step: Step) {
         if what == What::SyncSend {
             c::socket_iocp_issue_sync_send(port, socket, data.cast(), length as u32, write)
         } else {
-            c::socket_iocp_issue_async_send(port, socket, data.cast(), length as u32, write)
+            way.issue(port, socket, data, length, write)
         }
     });
 }

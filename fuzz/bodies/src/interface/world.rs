@@ -179,6 +179,8 @@ pub(super) struct World {
     pub(super) calling: Option<&'static str>,
     pub(super) in_callbacks: u8,
     pub(super) next_send: usize,
+    /// Shared buffers that have not been released.
+    pub(super) shared: usize,
     pub(super) next_byte: u8,
     broken: Option<String>,
 }
@@ -203,12 +205,15 @@ pub(super) fn world<T>(look: impl FnOnce(&mut World) -> T) -> T {
 
 /// A rule was broken.
 pub(super) fn note(broken: String) {
-    world(|world| {
-        world.broken.get_or_insert(broken);
-    });
+    world(|world| world.note(broken));
 }
 
 impl World {
+    /// A rule was broken.
+    pub(super) fn note(&mut self, broken: String) {
+        self.broken.get_or_insert(broken);
+    }
+
     pub(super) fn is_broken(&self) -> bool {
         self.broken.is_some()
     }
