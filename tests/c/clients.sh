@@ -96,6 +96,27 @@ http_client() { # port
     return 1
 }
 
+# A scrape: every line of it is a help, a type, or a sample with its worker, and each family has all three in this order.
+metrics_client() { # port
+    local answer
+    answer=$(curl -s -i --fail "http://127.0.0.1:$1/metrics" | tr -d '\r') &&
+        grep -q '^Content-Type: text/plain; version=0.0.4; charset=utf-8$' <<<"$answer" &&
+        sed '1,/^$/d' <<<"$answer" | awk '
+            /^# HELP socket_iocp_[a-z_]+ [A-Z]/ { wrong += wants != ""; name = $3; wants = "type"; next }
+            /^# TYPE socket_iocp_[a-z_]+ (counter|gauge)$/ { wrong += wants != "type" || $3 != name; wants = "sample"; next }
+            /^socket_iocp_[a-z_]+[{]worker="[0-9]+"[}] [0-9]+$/ {
+                wrong += wants == "type" || index( $1, name "{" ) != 1 || seen[$1]++
+                wants = ""; samples++; next
+            }
+            { wrong++ }
+            END { exit wrong > 0 || wants != "" || samples < 21 }' &&
+        grep -q '^socket_iocp_accepts_total{worker="[0-9]*"} 1$' <<<"$answer" &&
+        [[ $(printf 'GET / HTTP/1.1\r\n\r\n' | ask "$1") == 'HTTP/1.1 404 '* ]] &&
+        [[ $(printf 'nonsense\r\n\r\n' | ask "$1") == 'HTTP/1.1 400 '* ]] && return
+    printf '%s\n' "$answer"
+    return 1
+}
+
 ask() { # port; the request on stdin, the answer on stdout
     local descriptor
     exec {descriptor}<>"/dev/tcp/127.0.0.1/$1" || return

@@ -324,7 +324,7 @@ mod tests {
             }
         }
         let mut visited = 0;
-        list.visit_mut(|send| {
+        list.visit_mut(|send, _| {
             send.sent += 1;
             visited += 1;
             true

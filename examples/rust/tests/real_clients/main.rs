@@ -22,6 +22,8 @@ mod http;
 #[cfg(unix)]
 mod http_load;
 #[cfg(unix)]
+mod metrics;
+#[cfg(unix)]
 mod redis;
 
 // Ctrl-C and its relatives, as the tests of the tool send them.

@@ -18,6 +18,8 @@ pub const HTTP: &str = env!("CARGO_BIN_EXE_http");
 #[cfg(unix)]
 pub const HANDOVER: &str = env!("CARGO_BIN_EXE_handover");
 pub const KEEPALIVE: &str = env!("CARGO_BIN_EXE_keepalive");
+#[cfg(unix)]
+pub const METRICS: &str = env!("CARGO_BIN_EXE_metrics");
 pub const REDIS: &str = env!("CARGO_BIN_EXE_redis");
 
 /// A running example; killed and waited for when dropped.
