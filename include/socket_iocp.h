@@ -406,6 +406,36 @@ int socket_iocp_release_shared( void *shared );
 
 
 /* -------------------------------------------------------------------------------------------------------------------
+ * Connecting
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Connects a stream socket that is not connected yet, of any family, bound to a local address by bind(2) or not, and adds it to
+ * the port: on success the SOCKET is the library's until its farewell. Its completion is one connect callback, the socket's first,
+ * or, if the connect fails, the farewell alone, with SOCKET_IOCP_E_REFUSED, SOCKET_IOCP_E_UNREACHABLE, SOCKET_IOCP_E_TIMED_OUT or
+ * what else the system says.
+ *
+ *   address, of address_size bytes, is the caller's again when this returns.
+ *
+ *   timeout_ms: how long it may take at most, up to 604,800,000; then the farewell's status is SOCKET_IOCP_E_TIMED_OUT. 0: as long
+ *   as the system tries, two minutes or so.
+ *
+ *   *socket_iocp_socket_state is the socket's handle then; socket_iocp_socket_state may be NULL. A recv and sends may be issued on
+ *   it at once: they wait until the socket is connected. The first callbacks may come before this returns.
+ *
+ * To cancel it, abort or remove the socket. socket_iocp_close_socket() cancels it too, unless something is to be sent, which it then
+ * waits for, up to linger_ms.
+ *
+ * Errors: as socket_iocp_add_connected_socket(), with SOCKET_IOCP_E_ALREADY_CONNECTED in the place of
+ * SOCKET_IOCP_E_NOT_CONNECTED; SOCKET_IOCP_E_INVALID_ARGUMENT (the address is not of the socket's family or of a wrong size,
+ * timeout_ms is out of its range).
+ *
+ * See connect(2), io_uring_prep_connect(3); ConnectEx.
+ */
+int socket_iocp_issue_connect( void *socket_iocp_state, SOCKET socket, const struct sockaddr *address, DWORD address_size, DWORD timeout_ms, void *per_socket_user_state, void **socket_iocp_socket_state );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
  * Time limits, timers, cancels
  * ---------------------------------------------------------------------------------------------------------------- */
 
@@ -620,7 +650,8 @@ enum socket_iocp_operation {
     SOCKET_IOCP_OPERATION_FAREWELL = 4,        /* the error callback */
     SOCKET_IOCP_OPERATION_LISTEN_FAREWELL = 5, /* the listen error callback */
     SOCKET_IOCP_OPERATION_WATERMARK = 6,
-    SOCKET_IOCP_OPERATION_TIMER = 7
+    SOCKET_IOCP_OPERATION_TIMER = 7,
+    SOCKET_IOCP_OPERATION_CONNECT = 8
 };
 
 /* Everything about the callback that runs. New members may come at the end. */
@@ -795,9 +826,13 @@ struct socket_iocp_options {
        passed, SOCKET_IOCP_E_CANCELLED when it was cancelled or its socket ends. Runs on the socket's worker, like every callback of
        the socket. Default: none, and socket_iocp_issue_timer() is SOCKET_IOCP_E_UNSUPPORTED */
     void (*timer_callback_function)( SOCKET socket, void *per_socket_user_state, void *per_timer_user_state );
+    /* A connect of socket_iocp_issue_connect() has completed: the socket's first callback. The addresses are valid until it
+       returns, as in the accept callback. Runs on the socket's worker. Default: none, for a program that sends first and has
+       issued that already */
+    void (*connect_callback_function)( SOCKET socket, struct sockaddr *local_address, struct sockaddr *remote_address, void *per_socket_user_state );
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, NULL }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the

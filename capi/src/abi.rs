@@ -25,6 +25,12 @@ pub(crate) type RecvCallback = unsafe extern "C" fn(
 pub(crate) type SendCallback =
     unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void, per_write_user_state: *mut c_void);
 pub(crate) type ErrorCallback = unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void);
+pub(crate) type ConnectCallback = unsafe extern "C" fn(
+    socket: Socket,
+    local_address: *mut SocketAddress,
+    remote_address: *mut SocketAddress,
+    per_socket_user_state: *mut c_void,
+);
 pub(crate) type TimerCallback =
     unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void, per_timer_user_state: *mut c_void);
 pub(crate) type ListenErrorCallback = unsafe extern "C" fn(socket: Socket, listen_socket_user_state: *mut c_void);
@@ -51,6 +57,7 @@ pub(crate) enum Operation {
     ListenFarewell = 5,
     Watermark = 6,
     Timer = 7,
+    Connect = 8,
 }
 
 /// `struct socket_iocp_options`. All bytes zero is a valid value: every default.
@@ -80,6 +87,7 @@ pub(crate) struct Options {
     pub(crate) shutdown_closes_idle: u32,
     pub(crate) multishot_recv: u32,
     pub(crate) timer_callback_function: Option<TimerCallback>,
+    pub(crate) connect_callback_function: Option<ConnectCallback>,
 }
 
 /// `struct socket_iocp_completion`.
@@ -152,7 +160,7 @@ pub(crate) struct Buffer {
 // The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Options>() == 120);
+    assert!(size_of::<Options>() == 128);
     assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
     assert!(size_of::<Ended>() == 32);
     assert!(size_of::<Counters>() == 208);

@@ -138,6 +138,7 @@ mod tests {
             shutdown_closes_idle: 0,
             multishot_recv: 0,
             timer_callback_function: None,
+            connect_callback_function: None,
         }
     }
 

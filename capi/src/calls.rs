@@ -36,6 +36,7 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     shutdown_closes_idle: 0,
     multishot_recv: 0,
     timer_callback_function: None,
+    connect_callback_function: None,
 };
 
 /// The handle in a `socket_iocp_socket_state`.

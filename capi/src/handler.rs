@@ -1,8 +1,8 @@
 //! The engine's one instantiation for C: callbacks through function pointers, states as pointers.
 
 use crate::abi::{
-    AcceptCallback, Dword, ErrorCallback, ListenErrorCallback, Operation, RecvCallback, SendCallback, Socket,
-    TimerCallback, WatermarkCallback,
+    AcceptCallback, ConnectCallback, Dword, ErrorCallback, ListenErrorCallback, Operation, RecvCallback, SendCallback,
+    Socket, TimerCallback, WatermarkCallback,
 };
 use crate::addresses::Addresses;
 use crate::current::{self, Report};
@@ -38,6 +38,7 @@ pub(crate) struct Callbacks {
     pub(crate) listen_error: Option<ListenErrorCallback>,
     pub(crate) watermark: Option<WatermarkCallback>,
     pub(crate) timer: Option<TimerCallback>,
+    pub(crate) connect: Option<ConnectCallback>,
 }
 
 pub(crate) struct CHandler {
@@ -66,6 +67,18 @@ impl Handler for CHandler {
             unsafe { (self.callbacks.accept)(socket, local, remote, listener.user.0, &raw mut user) }
         });
         Some(UserPointer(user))
+    }
+
+    fn connected(&self, context: &Context<'_, Self>, user: &mut UserPointer) {
+        let Some(callback) = self.callbacks.connect else { return };
+        let socket = context.raw_socket();
+        let report = Report { operation: Operation::Connect, result: Ok(()), byte_count: 0, socket };
+        let mut addresses = Addresses::of(context, true);
+        current::run(context.port(), Some(context), report, || {
+            let (local, remote) = addresses.as_mut_ptrs();
+            // SAFETY: see above the impl.
+            unsafe { callback(socket, local, remote, user.0) }
+        });
     }
 
     fn recv(&self, context: &Context<'_, Self>, user: &mut UserPointer, received: Result<ReadBuffer, Error>) {

@@ -48,6 +48,7 @@ fn operations_are_the_same() {
         ("SEND", Operation::Send),
         ("WATERMARK", Operation::Watermark),
         ("TIMER", Operation::Timer),
+        ("CONNECT", Operation::Connect),
     ]
     .map(|(name, operation)| (format!("SOCKET_IOCP_OPERATION_{name}"), operation as i64));
     assert_eq!(constants("SOCKET_IOCP_OPERATION_"), BTreeMap::from(expected));
@@ -92,8 +93,13 @@ fn versions_are_the_same() {
 
 #[test]
 fn every_call_of_the_library_is_in_the_header() {
-    let sources =
-        [include_str!("calls.rs"), include_str!("queries.rs"), include_str!("sends.rs"), include_str!("timed.rs")];
+    let sources = [
+        include_str!("calls.rs"),
+        include_str!("connecting.rs"),
+        include_str!("queries.rs"),
+        include_str!("sends.rs"),
+        include_str!("timed.rs"),
+    ];
     let mut defined: Vec<&str> = sources.iter().flat_map(|source| functions(source, "extern \"C\" fn ")).collect();
     let mut declared: Vec<&str> = ["int ", "void ", "void *", "const char *"]
         .iter()

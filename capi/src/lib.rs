@@ -9,6 +9,7 @@ mod abi;
 mod addresses;
 mod boundary;
 mod calls;
+mod connecting;
 mod current;
 mod handler;
 mod platform;

@@ -207,6 +207,7 @@ pub(crate) fn callbacks(
             listen_error: options.listen_error_callback_function,
             watermark: options.watermark_callback_function,
             timer: options.timer_callback_function,
+            connect: options.connect_callback_function,
         }),
         _ => Err(ErrorCode::NullPointer.into()),
     }

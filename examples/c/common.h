@@ -1,4 +1,4 @@
-/* What the chat, http, keepalive and metrics examples share. (echo.c has its own, so that it is whole in one file.) */
+/* What the other examples share. (echo.c has its own, so that it is whole in one file.) */
 #ifndef COMMON_H
 #define COMMON_H
 

@@ -111,7 +111,8 @@ enum Phase {
 /// What is to become of the socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fate {
-    /// It goes on. Kept for the worker: when to look whether its peer keeps it waiting; while closing, the linger limit.
+    /// It goes on. Kept for the worker: when to look whether its peer keeps it waiting; before it is connected, the limit of that;
+    /// while closing, the linger limit.
     GoesOn(Limit),
     /// It ends, for this cause (`None`: all is well).
     Ends(Option<Error>),
@@ -376,7 +377,12 @@ impl<W> Machine<W> {
         self.connect = if self.is_ending() { Connect::Over } else { Connect::Wanted };
         match result {
             // Also when the socket is ending: it was connected before the cancel took effect, and that is told.
-            Ok(()) => self.connect = Connect::Ready,
+            Ok(()) => {
+                self.connect = Connect::Ready;
+                if self.phase == Phase::Open {
+                    self.set_watch(Limit::NONE);
+                }
+            }
             Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {}
             Err(Failure::Os(os)) => {
                 self.connect = Connect::Over;
@@ -471,6 +477,13 @@ impl<W> Machine<W> {
             self.end(Some(ErrorCode::TimedOut.into()), Close::Reset);
         }
         ends
+    }
+
+    /// The limit of the connect is reached.
+    pub(crate) fn connect_timed_out(&mut self) {
+        if !self.is_connected() {
+            self.end(Some(ErrorCode::TimedOut.into()), Close::Background);
+        }
     }
 
     /// The linger limit is reached. Whether that has ended it.
@@ -686,7 +699,8 @@ impl<W> Machine<W> {
         self.internet && self.fin != Fin::Sent
     }
 
-    fn is_connected(&self) -> bool {
+    /// Whether it has been connected, or came so.
+    pub(crate) fn is_connected(&self) -> bool {
         matches!(self.connect, Connect::Over | Connect::Ready)
     }
 

@@ -10,7 +10,7 @@ static void structs( void )
 {
     if( sizeof( void * ) != 8 )
         return;
-    CHECK( sizeof( struct socket_iocp_options ) == 120 );
+    CHECK( sizeof( struct socket_iocp_options ) == 128 );
     AT( socket_iocp_options, size, 0 );
     AT( socket_iocp_options, threads, 8 );
     AT( socket_iocp_options, backend, 12 );
@@ -34,6 +34,7 @@ static void structs( void )
     AT( socket_iocp_options, shutdown_closes_idle, 104 );
     AT( socket_iocp_options, multishot_recv, 108 );
     AT( socket_iocp_options, timer_callback_function, 112 );
+    AT( socket_iocp_options, connect_callback_function, 120 );
 
     CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
     AT( socket_iocp_completion, size, 0 );

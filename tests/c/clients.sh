@@ -61,6 +61,18 @@ greeted() { # port, more than this, variable for the number
     printf -v "$3" %s "$ticks"
 }
 
+# Through the forward example, which is another server before the echo that is there.
+forward_client() { # port
+    local files=$work/forward_files
+    mkdir "$files" || return
+    # In a folder of its own, where it says that it listens.
+    ( program=$work/forward$EXE; work=$files; speak_to both_clients "$program" "127.0.0.1:$1" )
+}
+
+both_clients() { # port
+    echo_client "$1" && load_client "$1"
+}
+
 # A member is known to the others when its own first word has come to them.
 chat_client() { # port
     exec 3<>"/dev/tcp/127.0.0.1/$1" 4<>"/dev/tcp/127.0.0.1/$1" || return

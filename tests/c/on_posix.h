@@ -107,6 +107,12 @@ static inline int make_blocking( SOCKET socket )
     return flags != -1 && fcntl( socket, F_SETFL, flags & ~O_NONBLOCK ) == 0;
 }
 
+/* Calls on the socket do not wait any more. */
+static inline void dont_wait( SOCKET socket )
+{
+    fcntl( socket, F_SETFL, fcntl( socket, F_GETFL ) | O_NONBLOCK );
+}
+
 /* Waits until a recv would not. */
 static inline int wait_readable( SOCKET socket )
 {

@@ -136,6 +136,13 @@ static inline int make_blocking( SOCKET socket )
     return ioctlsocket( socket, FIONBIO, &nonblocking ) == 0;
 }
 
+/* Calls on the socket do not wait any more. */
+static inline void dont_wait( SOCKET socket )
+{
+    u_long nonblocking = 1;
+    ioctlsocket( socket, FIONBIO, &nonblocking );
+}
+
 /* Waits until a recv would not. */
 static inline int wait_readable( SOCKET socket )
 {

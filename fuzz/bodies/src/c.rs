@@ -11,6 +11,7 @@ pub(crate) type Handle = *mut c_void;
 pub(crate) type Accept = unsafe extern "C" fn(RawFd, *mut c_void, *mut c_void, Handle, *mut Handle);
 pub(crate) type Recv = unsafe extern "C" fn(RawFd, *mut c_void, u32, Handle);
 pub(crate) type Send = unsafe extern "C" fn(RawFd, Handle, Handle);
+pub(crate) type Connect = unsafe extern "C" fn(RawFd, *mut c_void, *mut c_void, Handle);
 pub(crate) type Timer = unsafe extern "C" fn(RawFd, Handle, Handle);
 pub(crate) type Release = unsafe extern "C" fn(*mut c_void);
 pub(crate) type Ended = unsafe extern "C" fn(RawFd, Handle);
@@ -44,6 +45,7 @@ pub(crate) struct Options {
     pub(crate) shutdown_closes_idle: u32,
     pub(crate) multishot_recv: u32,
     pub(crate) timer_callback_function: Option<Timer>,
+    pub(crate) connect_callback_function: Option<Connect>,
 }
 
 /// `struct socket_iocp_completion`.

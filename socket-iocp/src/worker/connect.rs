@@ -7,9 +7,12 @@ use crate::handler::Handler;
 use crate::sys::{Failure, Submitted};
 
 impl<H: Handler> Worker<H> {
-    /// Begins with the sockets that have come to be connected.
+    /// Begins with the sockets that have come to be connected, and with their time limits.
     pub(super) fn begin_connects(&self) {
         while let Some(index) = self.connects().next() {
+            if self.local_at(index).machine.borrow().watch().is_fresh() {
+                self.mark_fresh(self.slots().at(index));
+            }
             self.mark_dirty(index);
         }
     }

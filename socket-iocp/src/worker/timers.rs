@@ -111,7 +111,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// The socket has a limit that is yet to begin.
-    fn mark_fresh(&self, slot: &'static Slot<H>) {
+    pub(super) fn mark_fresh(&self, slot: &'static Slot<H>) {
         self.fresh.push(slot.index(), |index| &self.local_at(index).fresh);
     }
 
@@ -121,7 +121,7 @@ impl<H: Handler> Worker<H> {
         let watch = machine.watch();
         if watch.is_fresh() {
             let begun = match &self.idle {
-                Some(idle) if !machine.has_closed() => idle.next_look(now),
+                Some(idle) if !machine.has_closed() && machine.is_connected() => idle.next_look(now),
                 _ => watch.begun(now),
             };
             machine.set_watch(begun);
@@ -179,6 +179,9 @@ impl<H: Handler> Worker<H> {
 
     fn look_whether_idle(&self, machine: &mut Machine<H::Write>, now: Moment) {
         machine.set_watch(Limit::NONE);
+        if !machine.has_closed() && !machine.is_connected() {
+            return machine.connect_timed_out();
+        }
         let Some(idle) = self.idle.filter(|_| !machine.has_closed()) else {
             let ended = machine.linger_ended();
             return self.counters().linger_timeouts.add(u64::from(ended));

@@ -15,6 +15,8 @@ on_every_backend!(
     close_cancels_it,
     close_waits_with_something_to_send_up_to_the_linger_limit,
     delete_cancels_it,
+    a_time_limit_ends_it,
+    a_connect_in_time_has_no_limit_any_more,
     it_may_be_issued_in_a_callback,
     a_panic_in_its_callback_ends_the_socket,
     many_at_once,
@@ -164,6 +166,43 @@ fn delete_cancels_it(lab: &Lab) {
         }
         assert_eq!(kept.history_of_connects(hopeless), 0);
     }
+}
+
+fn a_time_limit_ends_it(lab: &Lab) {
+    let silent = lab.silent();
+    let limited = lab.options().idle_timeout(Duration::from_secs(600));
+    for options in [lab.options(), limited] {
+        let port = Port::new(Probe::silent(), options).expect("a port");
+        let address = silent.address().into();
+        let handle = port.connect_within(lab.unconnected(), &address, Duration::from_millis(20), 0).expect("a socket");
+        port.send(handle, &b"never"[..], 1).expect("a socket that is being connected");
+        let (reason, history) = port.handler().wait_for_end(handle);
+        assert_eq!(reason.map_err(|error| error.code()), Err(ErrorCode::TimedOut));
+        let sent: Vec<_> = history.iter().filter_map(Event::sent).collect();
+        assert_eq!((sent, history.len()), (vec![(1, Err(ErrorCode::Cancelled.into()))], 1));
+    }
+    let port = Port::new(Probe::silent(), lab.options()).expect("a port");
+    let too_long = socket_iocp::MAX_TIME_LIMIT + Duration::from_millis(1);
+    let refused = port.connect_within(lab.unconnected(), &silent.address().into(), too_long, 7).expect_err("too long");
+    assert_eq!((refused.error.code(), refused.state), (ErrorCode::InvalidArgument, 7));
+}
+
+/// That of one socket has passed when that of another has, which was issued later.
+fn a_connect_in_time_has_no_limit_any_more(lab: &Lab) {
+    let port = Port::new(Probe::silent(), lab.options().threads(1)).expect("a port");
+    let (far, silent) = (lab.far(), lab.silent());
+    let within = |address: SocketAddr, time_ms| {
+        let time = Duration::from_millis(time_ms);
+        port.connect_within(lab.unconnected(), &address.into(), time, 0).expect("a socket to be connected")
+    };
+    let connected = within(far.address(), 2000);
+    let mut client = far.accept();
+    port.handler().wait_for_count("the connect", 1, is_connected);
+    let late = within(silent.address(), 2100);
+    let reason = port.handler().wait_for_farewell(late);
+    assert_eq!(reason.map_err(|error| error.code()), Err(ErrorCode::TimedOut));
+    port.send(connected, &b"still here"[..], 1).expect("a connected socket");
+    assert_eq!(client.read_exact(10).expect("the send"), b"still here");
 }
 
 /// What a test counts.

@@ -1,0 +1,73 @@
+//! Connecting. What each call promises is said in `include/socket_iocp.h`.
+
+use crate::abi::{Dword, Socket};
+use crate::boundary::{required, status};
+use crate::handler::UserPointer;
+use crate::platform::{self, SocketAddress};
+use crate::ports;
+use engine::{Error, ErrorCode};
+use socket2::{SockAddr, SockAddrStorage};
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::time::Duration;
+
+/// The least of an address: its family.
+const MIN_ADDRESS_SIZE: usize = 2;
+
+/// A copy of an address of the caller's.
+///
+/// # Safety
+/// `address` is NULL or points to `size` readable bytes.
+unsafe fn copied(address: *const SocketAddress, size: Dword) -> Result<SockAddr, Error> {
+    let address = required(address.cast_mut())?;
+    let mut storage = SockAddrStorage::zeroed();
+    let size_of_address = size as usize;
+    if !(MIN_ADDRESS_SIZE..=size_of::<SockAddrStorage>()).contains(&size_of_address) {
+        return Err(ErrorCode::InvalidArgument.into());
+    }
+    // SAFETY: the caller's promise; the storage has room for so many bytes.
+    unsafe { ptr::copy_nonoverlapping(address.cast::<u8>().as_ptr(), (&raw mut storage).cast(), size_of_address) };
+    // SAFETY: the storage has an address of that length, and zeros behind it.
+    Ok(unsafe { SockAddr::new(storage, size as _) })
+}
+
+/// See `socket_iocp.h`.
+///
+/// # Safety
+/// `address` is NULL or points to `address_size` readable bytes; `socket_iocp_socket_state` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_iocp_issue_connect(
+    socket_iocp_state: *mut c_void,
+    socket: Socket,
+    address: *const SocketAddress,
+    address_size: Dword,
+    timeout_ms: Dword,
+    per_socket_user_state: *mut c_void,
+    socket_iocp_socket_state: *mut *mut c_void,
+) -> c_int {
+    status(|| {
+        ports::with_port(socket_iocp_state.addr(), |port| {
+            // SAFETY: the caller's promise.
+            let address = unsafe { copied(address, address_size)? };
+            let (socket, user) = (platform::socket_of(socket)?, UserPointer(per_socket_user_state));
+            let issued = match timeout_ms {
+                0 => port.connect(socket, &address, user),
+                _ => port.connect_within(socket, &address, Duration::from_millis(timeout_ms.into()), user),
+            };
+            match issued {
+                Ok(handle) => {
+                    if !socket_iocp_socket_state.is_null() {
+                        let handle = ptr::without_provenance_mut(handle.into_raw());
+                        // SAFETY: the caller's promise.
+                        unsafe { socket_iocp_socket_state.write(handle) };
+                    }
+                    Ok(())
+                }
+                Err(refused) => {
+                    platform::disown(refused.socket);
+                    Err(refused.error)
+                }
+            }
+        })
+    })
+}
