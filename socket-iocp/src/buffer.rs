@@ -11,6 +11,7 @@ mod parts;
 mod send;
 
 pub use send::SendBuffer;
+pub(crate) use send::Slices;
 
 use std::alloc::{self, Layout};
 use std::ops::{Deref, DerefMut};

@@ -14,11 +14,13 @@
 //! has ended. It then stands behind those done before, so that it is reported before the sends that it has waited for. What
 //! else was part of the kernel send starts again where it stopped.
 
+use crate::buffer::Slices;
 use crate::handle::{Marks, NodeList, NodeRef, Send};
 use crate::planted::planted;
 use crate::sys::MAX_GATHER;
 use crate::time::{Limit, Moment};
 use crate::{Error, ErrorCode, Watermark};
+use std::iter;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kernel {
@@ -156,13 +158,16 @@ impl<W> SendQueue<W> {
         self.kernel = Kernel::Sending;
         let given = &mut self.given;
         *given = 0;
-        self.sends
-            .iter()
-            .skip(self.done as usize)
-            .flat_map(|send| send.buffer.slices_from(send.sent))
-            .filter(|slice| !slice.is_empty())
-            .take(MAX_GATHER)
-            .inspect(|_| *given += 1)
+        let mut sends = self.sends.iter().skip(self.done as usize);
+        let mut parts = Slices::none();
+        let next = move || {
+            parts.next().or_else(|| {
+                let send = sends.next()?;
+                Some(parts.start(&send.buffer, send.sent).unwrap_or_default())
+            })
+        };
+        let slices = iter::from_fn(next).filter(|slice| !slice.is_empty()).take(MAX_GATHER);
+        slices.inspect(|_| *given += 1)
     }
 
     /// Whether the kernel send under way still has to be cancelled; it is then under cancellation.

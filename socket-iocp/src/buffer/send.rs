@@ -126,16 +126,12 @@ impl SendBuffer {
         }
     }
 
-    fn parts(&self) -> &[SendBuffer] {
-        match &self.0 {
-            Repr::Parts(parts) => parts.all(),
-            _ => &[],
-        }
-    }
-
     /// The number of bytes, in all parts.
     pub fn len(&self) -> usize {
-        self.piece().len() + self.parts().iter().map(|part| part.piece().len()).sum::<usize>()
+        match &self.0 {
+            Repr::Parts(parts) => parts.all().iter().map(|part| part.piece().len()).sum(),
+            _ => self.piece().len(),
+        }
     }
 
     /// Whether there are no bytes.
@@ -155,19 +151,8 @@ impl SendBuffer {
 
     /// The bytes but for so many at the beginning, piece by piece.
     pub(crate) fn slices_from(&self, start: usize) -> impl Iterator<Item = &[u8]> {
-        let parts = self.parts();
-        let turned = planted!(PartsTurnedRound) && start != 0;
-        let piece = move |index: usize| match parts.len() {
-            0 => self.piece(),
-            count if turned => parts[count - 1 - index].piece(),
-            _ => parts[index].piece(),
-        };
-        let mut skip = start;
-        (0..parts.len().max(1)).map(piece).map(move |slice| {
-            let from = skip.min(slice.len());
-            skip -= from;
-            &slice[from..]
-        })
+        let mut slices = Slices::none();
+        slices.start(self, start).into_iter().chain(slices)
     }
 
     /// The buffers that were given to [`send_vectored`](crate::PortHandle::send_vectored), taken out one by one, which leaves
@@ -194,6 +179,47 @@ impl SendBuffer {
             Repr::Read(buffer) => Ok(buffer),
             _ => Err(self),
         }
+    }
+}
+
+/// What is left of a buffer's pieces.
+#[derive(Debug)]
+pub(crate) struct Slices<'q> {
+    parts: slice::Iter<'q, SendBuffer>,
+    /// So many bytes of them have gone.
+    skip: usize,
+    /// By a planted bug they come in another order.
+    turned: bool,
+}
+
+impl<'q> Slices<'q> {
+    pub(crate) fn none() -> Slices<'q> {
+        Slices { parts: [].iter(), skip: 0, turned: false }
+    }
+
+    /// Begins with a buffer of which so many bytes have gone: its bytes if they are in one piece, which nearly all are; else its
+    /// pieces follow.
+    pub(crate) fn start(&mut self, buffer: &'q SendBuffer, sent: usize) -> Option<&'q [u8]> {
+        match &buffer.0 {
+            Repr::Parts(parts) => {
+                let turned = planted!(PartsTurnedRound) && sent != 0;
+                *self = Slices { parts: parts.all().iter(), skip: sent, turned };
+                None
+            }
+            _ => Some(&buffer.piece()[sent..]),
+        }
+    }
+}
+
+impl<'q> Iterator for Slices<'q> {
+    type Item = &'q [u8];
+
+    fn next(&mut self) -> Option<&'q [u8]> {
+        let part = if self.turned { self.parts.next_back()? } else { self.parts.next()? };
+        let piece = part.piece();
+        let from = self.skip.min(piece.len());
+        self.skip -= from;
+        Some(&piece[from..])
     }
 }
 
