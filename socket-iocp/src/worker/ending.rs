@@ -74,7 +74,9 @@ impl<H: Handler> Worker<H> {
     /// Gives the slot of a socket that is gone back, unless a list has it still: then who takes it from there does.
     pub(super) fn release_if_unlisted(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
-        if !local.dirty.is_listed() && !local.fresh.is_listed() {
+        if local.fresh.is_listed() {
+            self.leaving.set(true);
+        } else if !local.dirty.is_listed() {
             self.release(slot);
         }
     }
@@ -112,10 +114,6 @@ impl<H: Handler> Worker<H> {
     pub(super) fn wind_up(&self) -> bool {
         self.winding_up.set(true);
         self.take_inbox();
-        if !self.fresh.is_empty() {
-            // Sockets that are gone leave the list.
-            self.read_clock();
-        }
         // Pairs with the one in `add_connected`.
         fence(Ordering::SeqCst);
         for index in self.slots().live_indices() {

@@ -127,6 +127,8 @@ pub(crate) struct Worker<H: Handler> {
     idle: Option<IdleTimeout>,
     /// Sockets with a time limit whose delay has not begun to run.
     fresh: List,
+    /// One of them is gone: its slot is given back when it leaves the list.
+    leaving: Cell<bool>,
     /// Sockets by when to look at them.
     wheel: Wheel,
     accepting: RefCell<Vec<Accepting<H>>>,
@@ -184,6 +186,7 @@ impl<H: Handler> Worker<H> {
             delivering: Cell::new(None),
             idle,
             fresh: List::new(),
+            leaving: Cell::new(false),
             wheel: Wheel::new(),
             accepting: RefCell::new(Vec::new()),
             next_listener_key: Cell::new(0),
@@ -287,6 +290,10 @@ impl<H: Handler> Worker<H> {
     fn end(&self) -> Option<Turn> {
         if process::is_forked_child() {
             return Some(Turn::Forked);
+        }
+        if self.leaving.take() {
+            // Before the worker looks how many sockets are left, and sleeps on that.
+            self.read_clock();
         }
         self.see_to_shutdown();
         (self.shared().is_closing() && self.wind_up()).then_some(Turn::Over)

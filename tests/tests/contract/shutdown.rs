@@ -20,6 +20,7 @@ on_every_backend!(
     a_driven_port_is_driven_to_its_end,
     a_driven_port_is_shut_down_by_its_runs,
     an_empty_port_ends_at_once,
+    the_last_connection_to_go_ends_it_at_once,
 );
 
 /// It is never reached.
@@ -274,4 +275,15 @@ fn an_empty_port_ends_at_once(lab: &Lab) {
         assert_eq!(counts(port.shutdown(LONG)), (0, 0, 0));
         assert_eq!(handle.handler().count(|event| matches!(event, Event::ListenerFarewell { .. })), 1);
     }
+}
+
+fn the_last_connection_to_go_ends_it_at_once(lab: &Lab) {
+    // One worker, so that nobody else sees to it.
+    let port = Port::new(Probe::silent(), lab.options().threads(1)).expect("a port");
+    let (socket, mut client) = added(lab, &port);
+    client.shutdown_write();
+    port.begin_shutdown(LONG).expect("a live port");
+    // It may begin to close, and be gone, in one turn of its worker.
+    port.close(socket).expect("an open socket");
+    assert_eq!(counts(port.shutdown(LONG)), (1, 0, 0));
 }
