@@ -919,6 +919,8 @@ struct socket_iocp_counters {
     uint64_t idle_timeouts;     /* sockets that the idle time-out has ended */
     uint64_t high_watermarks;   /* times that the bytes queued on a socket rose above the high mark */
     uint64_t connects;          /* connects completed with success */
+    uint64_t timers;            /* timers that have ended, cancelled ones included */
+    uint64_t operation_timeouts; /* recvs and sends that their own time limit has ended */
 };
 
 /*

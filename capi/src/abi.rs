@@ -147,6 +147,8 @@ pub(crate) struct Counters {
     pub(crate) idle_timeouts: u64,
     pub(crate) high_watermarks: u64,
     pub(crate) connects: u64,
+    pub(crate) timers: u64,
+    pub(crate) operation_timeouts: u64,
 }
 
 /// `struct socket_iocp_buffer`.
@@ -163,7 +165,7 @@ const _: () = {
     assert!(size_of::<Options>() == 128);
     assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
     assert!(size_of::<Ended>() == 32);
-    assert!(size_of::<Counters>() == 208);
+    assert!(size_of::<Counters>() == 224);
     assert!(size_of::<Buffer>() == 16);
     assert!(size_of::<c_int>() == size_of::<i32>());
 };

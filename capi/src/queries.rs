@@ -151,6 +151,8 @@ fn counters_of(statistics: &Statistics, taken_buffers: usize) -> Counters {
         idle_timeouts: statistics.idle_timeouts,
         high_watermarks: statistics.high_watermarks,
         connects: statistics.connects,
+        timers: statistics.timers,
+        operation_timeouts: statistics.operation_timeouts,
     }
 }
 

@@ -49,6 +49,8 @@ static const struct metric metrics[] = {
     METRIC( shortage_pauses, "shortage_pauses_total", "counter", "Pauses for want of memory." ),
     METRIC( linger_timeouts, "linger_timeouts_total", "counter", "Sockets ended by the linger limit." ),
     METRIC( idle_timeouts, "idle_timeouts_total", "counter", "Sockets ended by the idle time-out." ),
+    METRIC( timers, "timers_total", "counter", "Timers that have ended." ),
+    METRIC( operation_timeouts, "operation_timeouts_total", "counter", "Operations ended by their time limit." ),
     METRIC( high_watermarks, "high_watermarks_total", "counter", "Crossings of the high watermark." ),
     METRIC( waits, "waits_total", "counter", "Waits for completions." ),
     METRIC( completions, "completions_total", "counter", "Completions taken from the system." ),

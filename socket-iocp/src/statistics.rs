@@ -85,6 +85,10 @@ counters! {
     idle_timeouts,
     /// Times that the bytes queued on a socket rose above the high mark.
     high_watermarks,
+    /// Timers that have ended, cancelled ones included.
+    timers,
+    /// Recvs and sends that their own time limit has ended.
+    operation_timeouts,
 }
 
 /// How much has come and not gone, with one writer.

@@ -55,11 +55,12 @@ static void structs( void )
     AT( socket_iocp_ended, finished, 8 );
     AT( socket_iocp_ended, pending, 24 );
 
-    CHECK( sizeof( struct socket_iocp_counters ) == 208 );
+    CHECK( sizeof( struct socket_iocp_counters ) == 224 );
     AT( socket_iocp_counters, sockets_now, 8 );
     AT( socket_iocp_counters, wakeups, 128 );
     AT( socket_iocp_counters, high_watermarks, 192 );
     AT( socket_iocp_counters, connects, 200 );
+    AT( socket_iocp_counters, operation_timeouts, 216 );
 }
 
 static void initializer( void )

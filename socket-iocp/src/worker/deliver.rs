@@ -116,6 +116,7 @@ impl<H: Handler> Worker<H> {
             self.counters().recvs.add(1);
             self.counters().received_bytes.add(buffer.len() as u64);
         }
+        self.count_timeout(received.as_ref().err());
         traced!(
             TRACE,
             "recv completed",
@@ -136,6 +137,7 @@ impl<H: Handler> Worker<H> {
         // Before the claim is given up: from then on both are the next caller's.
         slot.head.control_link.set_limit(Limit::NONE);
         slot.head.word.timer_reported();
+        self.counters().timers.add(1);
         let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
         let context = Context { timer_state, ..self.context(slot, Names::Kept(&local.info)) };
         if guarded(|| self.shared().handler().timer(&context, state, result)).is_err() {
@@ -153,6 +155,7 @@ impl<H: Handler> Worker<H> {
         }
         self.counters().sends.add(u64::from(send.result.is_ok()));
         self.counters().sent_bytes.add(send.sent as u64);
+        self.count_timeout(send.result.as_ref().err());
         traced!(
             TRACE,
             "send completed",
@@ -174,6 +177,14 @@ impl<H: Handler> Worker<H> {
             self.panicked(slot);
         }
         self.weigh(slot);
+    }
+
+    /// An operation is about to be reported that may have ended alone, by its time limit.
+    fn count_timeout(&self, error: Option<&Error>) {
+        // One of the system's own is the connection's.
+        if error.is_some_and(|error| error.code() == ErrorCode::TimedOut && error.os_error().is_none()) {
+            self.counters().operation_timeouts.add(1);
+        }
     }
 
     /// An async send is about to be reported: it is outstanding no longer.

@@ -100,6 +100,16 @@ fn what_time_has_ended_is_counted(lab: &Lab) {
     port.handler().wait_for_farewell(idle).expect_err("its peer says nothing");
     let statistics = port.statistics();
     assert_eq!((statistics.linger_timeouts, statistics.idle_timeouts, statistics.high_watermarks), (1, 1, 1));
+    // Time limits of operations end no socket.
+    let port = Port::new(Probe::silent(), lab.options()).expect("a port");
+    let (timed, _quiet) = added(lab, &port);
+    port.timer(timed, Duration::from_millis(1)).expect("an open socket");
+    port.recv_within(timed, Duration::from_millis(1)).expect("an open socket");
+    port.handler().wait_for_count("the timer", 1, |event| matches!(event, Event::Timer { .. }));
+    port.handler().wait_for_count("the recv", 1, |event| matches!(event, Event::Received { result: Err(_), .. }));
+    let statistics = port.statistics();
+    assert_eq!((statistics.timers, statistics.operation_timeouts, statistics.recvs), (1, 1, 0));
+    assert_eq!((statistics.linger_timeouts, statistics.idle_timeouts), (0, 0));
 }
 
 fn they_are_read_while_a_callback_blocks(lab: &Lab) {

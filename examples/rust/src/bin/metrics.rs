@@ -41,6 +41,8 @@ const METRICS: &[Metric] = &[
     ("shortage_pauses_total", "counter", "Pauses for want of memory.", |now| now.shortage_pauses),
     ("linger_timeouts_total", "counter", "Sockets ended by the linger limit.", |now| now.linger_timeouts),
     ("idle_timeouts_total", "counter", "Sockets ended by the idle time-out.", |now| now.idle_timeouts),
+    ("timers_total", "counter", "Timers that have ended.", |now| now.timers),
+    ("operation_timeouts_total", "counter", "Operations ended by their time limit.", |now| now.operation_timeouts),
     ("high_watermarks_total", "counter", "Crossings of the high watermark.", |now| now.high_watermarks),
     ("waits_total", "counter", "Waits for completions.", |now| now.waits),
     ("completions_total", "counter", "Completions taken from the system.", |now| now.completions),
