@@ -74,11 +74,11 @@ impl Net {
     }
 
     /// Makes a socket that a connect has ended on a connection's like any other.
-    #[cfg_attr(unix, allow(unused_variables, reason = "Windows alone has something to do"))]
     pub(crate) fn connected(&self, socket: RawSocket) {
-        #[cfg(windows)]
-        if let Net::Os = self {
-            platform::connected(socket);
+        match self {
+            Net::Os => platform::connected(socket),
+            #[cfg(feature = "sim")]
+            Net::Sim(_) => {}
         }
     }
 

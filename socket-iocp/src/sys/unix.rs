@@ -74,6 +74,9 @@ pub(super) fn check_connectable(socket: RawSocket, address: &SockAddr) -> Result
     }
 }
 
+/// It is one already.
+pub(super) fn connected(_: RawSocket) {}
+
 pub(super) fn check_listening(socket: RawSocket) -> Result<(), Error> {
     if is_listening_stream(socket)? { Ok(()) } else { Err(ErrorCode::NotListening.into()) }
 }
