@@ -1,13 +1,7 @@
 //! Accepts under way: where the kernel writes the peer's address, and which listener each belongs to.
-//!
-//! # Accepts that wait before they are tried
-//! A kernel that tries an accept makes a socket and a file for it first, and throws both away if nobody is there. Mostly nobody is:
-//! accepts are kept pending. So they are told to wait for a connection before that (`IORING_ACCEPT_POLL_FIRST`, Linux 6.10),
-//! unless the last one has said that its listener has more. Whether the kernel knows that shows in the answer to the first.
 
 use super::tag::{Kind, Tag};
 use crate::sys::ListenerKey;
-use io_uring::squeue;
 use libc::{sockaddr, socklen_t};
 use socket2::{SockAddr, SockAddrStorage};
 
@@ -26,46 +20,17 @@ enum Entry {
     Pending(Tag),
 }
 
-/// Whether the kernel knows accepts that wait before they are tried.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Waiting {
-    Unknown,
-    /// This one is to show it.
-    Asked(Tag),
-    Known,
-    Missing,
-}
-
-/// Has an accept wait for a connection before it is tried. The crate has no name for it.
-pub(super) fn make_wait(accept: &mut squeue::Entry) {
-    /// `IORING_ACCEPT_POLL_FIRST` of linux/io_uring.h.
-    const POLL_FIRST: u16 = 1 << 2;
-    /// Where `struct io_uring_sqe` has `ioprio`, in which an accept has its flags.
-    const IOPRIO: usize = 2;
-    // SAFETY: an entry is the kernel's `struct io_uring_sqe`, of 64 bytes, and this is a field of it.
-    unsafe { (&raw mut *accept).byte_add(IOPRIO).cast::<u16>().write(POLL_FIRST) };
-}
-
 /// A slab of accepts. Entries are used again, so a steady number of accepts allocates nothing.
 pub(super) struct Accepts {
     /// Chunks of a fixed length: entry `i` has address `i % CHUNK` of chunk `i / CHUNK`.
     addresses: Vec<Vec<Address>>,
     entries: Vec<Entry>,
     free: Vec<u32>,
-    waiting: Waiting,
-    /// The last connection taken was not the only one.
-    more_are_there: bool,
 }
 
 impl Accepts {
     pub(super) fn new() -> Accepts {
-        Accepts {
-            addresses: Vec::new(),
-            entries: Vec::new(),
-            free: Vec::new(),
-            waiting: Waiting::Unknown,
-            more_are_there: false,
-        }
+        Accepts { addresses: Vec::new(), entries: Vec::new(), free: Vec::new() }
     }
 
     /// Takes an entry for an accept, or for the poll that stands for one. `None`: memory was refused.
@@ -87,35 +52,6 @@ impl Accepts {
             (*address).len = size_of::<SockAddrStorage>() as socklen_t;
             ((&raw mut (*address).storage).cast(), &raw mut (*address).len)
         }
-    }
-
-    /// Whether this accept, which is about to be submitted, is to wait before it is tried.
-    pub(super) fn waits(&mut self, tag: Tag) -> bool {
-        match self.waiting {
-            Waiting::Unknown => {
-                self.waiting = Waiting::Asked(tag);
-                true
-            }
-            Waiting::Known => !self.more_are_there,
-            Waiting::Asked(_) | Waiting::Missing => false,
-        }
-    }
-
-    /// The accept has taken a connection; `more` are there.
-    pub(super) fn took(&mut self, tag: Tag, more: bool) {
-        self.more_are_there = more;
-        if self.waiting == Waiting::Asked(tag) {
-            self.waiting = Waiting::Known;
-        }
-    }
-
-    /// The accept has failed, with EINVAL or otherwise. Whether that is because it was to wait: then it is to be submitted again.
-    pub(super) fn was_no_waiting(&mut self, tag: Tag, invalid: bool) -> bool {
-        let asked = self.waiting == Waiting::Asked(tag);
-        if asked {
-            self.waiting = if invalid { Waiting::Missing } else { Waiting::Unknown };
-        }
-        asked && invalid
     }
 
     /// The accept has ended with success: the peer's address, if the kernel wrote one.
@@ -194,30 +130,5 @@ mod tests {
             assert_eq!((again, accepts.address(again)), (*tag, *address));
         }
         assert_eq!(accepts.len(), len);
-    }
-
-    #[test]
-    fn one_accept_shows_whether_the_kernel_lets_it_wait() {
-        let mut accepts = Accepts::new();
-        let [first, second] = [(); 2].map(|()| accepts.begin(Kind::Accept, ListenerKey(7)).expect("memory"));
-        assert!(accepts.waits(first) && !accepts.waits(second), "one is asked");
-        accepts.took(second, false);
-        assert!(!accepts.waits(second), "that one was not asked");
-        // Cancelled, say.
-        assert!(!accepts.was_no_waiting(first, false));
-        assert!(accepts.waits(first), "asked again");
-        accepts.took(first, false);
-        assert!(accepts.waits(first) && accepts.waits(second));
-        accepts.took(first, true);
-        assert!(!accepts.waits(first), "another connection is there");
-        assert!(!accepts.was_no_waiting(first, true), "that is an error");
-    }
-
-    #[test]
-    fn a_kernel_that_does_not_let_it_wait_is_asked_once() {
-        let mut accepts = Accepts::new();
-        let tag = accepts.begin(Kind::Accept, ListenerKey(7)).expect("memory");
-        assert!(accepts.waits(tag) && accepts.was_no_waiting(tag, true));
-        assert!(!accepts.waits(tag) && !accepts.was_no_waiting(tag, true));
     }
 }

@@ -39,9 +39,7 @@ impl Backend {
             Kind::Recv => Some(Completion::Recv { key: tag.key(), result: self.received(tag, result, flags, pool) }),
             Kind::Connect => Some(Completion::Connect { key: tag.key(), result: self.connected(tag, result) }),
             Kind::ConnectPoll => Some(Completion::Connect { key: tag.key(), result: Err(self.polled(tag, result)) }),
-            Kind::Accept => {
-                Some(Completion::Accept { listener: tag.listener(), result: self.accepted(tag, result, flags) })
-            }
+            Kind::Accept => Some(Completion::Accept { listener: tag.listener(), result: self.accepted(tag, result) }),
             Kind::RecvPoll => Some(Completion::Recv { key: tag.key(), result: Err(self.polled(tag, result)) }),
             Kind::SendPoll => Some(Completion::Send { key: tag.key(), result: Err(self.polled(tag, result)) }),
             Kind::AcceptPoll => {
@@ -115,16 +113,11 @@ impl Backend {
         }
     }
 
-    fn accepted(&mut self, tag: Tag, result: Result<u32, i32>, flags: u32) -> Result<Accepted, Failure> {
+    fn accepted(&mut self, tag: Tag, result: Result<u32, i32>) -> Result<Accepted, Failure> {
         let accepted = match result {
             Ok(socket) => {
                 self.cancels.take(tag);
-                self.memory.accepts.took(tag, cqueue::sock_nonempty(flags));
                 Ok(Accepted { socket: socket as i32, remote: self.memory.accepts.remote(tag) })
-            }
-            Err(errno) if self.memory.accepts.was_no_waiting(tag, errno == libc::EINVAL) => {
-                self.cancels.take(tag);
-                Err(Failure::Again)
             }
             Err(errno) => Err(self.failure(tag, errno)),
         };

@@ -282,10 +282,7 @@ impl Backend {
             return Submitted::Pending;
         }
         let (address, len) = self.memory.accepts.address(tag);
-        let mut entry = opcode::Accept::new(Fd(socket), address, len).flags(libc::SOCK_CLOEXEC).build();
-        if self.memory.accepts.waits(tag) {
-            accepts::make_wait(&mut entry);
-        }
+        let entry = opcode::Accept::new(Fd(socket), address, len).flags(libc::SOCK_CLOEXEC).build();
         // SAFETY: address and length stay where they are until the completion: they are in `Memory`, and the entry is
         // not used again before.
         unsafe { self.push(entry, tag) };
