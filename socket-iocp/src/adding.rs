@@ -156,7 +156,7 @@ impl<H: Handler> PortHandle<H> {
     ///
     /// A recv and sends may be issued at once: they wait until the socket is connected. [`abort`](PortHandle::abort) and
     /// [`remove`](PortHandle::remove) cancel the connect; [`close`](PortHandle::close) does unless something is to be sent,
-    /// which it then waits for, up to the linger limit.
+    /// which it then waits for, up to the linger limit. A removed socket may still be connecting by itself.
     ///
     /// Errors: those of [`add_connected`](PortHandle::add_connected), with `AlreadyConnected` in the place of `NotConnected`;
     /// `InvalidArgument` (the address is not of the socket's family).
@@ -236,7 +236,7 @@ impl<H: Handler> PortHandle<H> {
             // So that nothing can be refused once the socket is tied to the worker.
             SocketTable::reserve(raw)?;
             let handle = slot.promise(identity.0);
-            target.map_or(Ok(()), |target| worker.connects.add(handle.index(), target))?;
+            target.map_or(Ok(()), |target| worker.connects.add(handle, target))?;
             let associated = worker.mailbox.associate(raw, handle);
             let associated = associated.map_err(|error| self.why_not_associated(raw, identity.0, error));
             let io = associated.inspect_err(|_| worker.connects.remove(handle.index()))?;
@@ -245,9 +245,9 @@ impl<H: Handler> PortHandle<H> {
                 worker.mailbox.dissociate(raw);
                 worker.connects.remove(handle.index());
             })?;
-            Ok((slot, io))
+            Ok((slot, handle, io))
         });
-        let (slot, io) = match entered {
+        let (slot, handle, io) = match entered {
             Ok(entered) => entered,
             Err(error) => {
                 shared.discharge();
@@ -258,13 +258,13 @@ impl<H: Handler> PortHandle<H> {
         let origin = if target.is_some() { Origin::Unconnected } else { Origin::Connected };
         let local = Local::new(Info::new(raw, addresses), io, companion, origin);
         local.machine.borrow_mut().set_watch(limit);
-        let slot = slot.fill(local, identity.0, Claimer::Local);
-        let handle = slot.handle();
+        // From here on it may end at any time, and its slot be another's.
+        slot.fill(local, identity.0, Claimer::Local);
         // Pairs with the fence in `wind_up`: either the worker sees this socket, or we see that the port is closing.
         fence(Ordering::SeqCst);
         traced!(DEBUG, "socket added", port = shared.number.get(), socket = raw as u64, handle = handle.into_raw());
         if target.is_some() {
-            worker.connects.begin(handle.index());
+            worker.connects.begin(handle);
         }
         if shared.is_closing() || target.is_some() {
             worker.mailbox.listeners_changed();

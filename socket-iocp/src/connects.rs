@@ -1,5 +1,6 @@
 //! Where sockets are being connected to: kept beside the sockets, of which few are being connected at any time.
 
+use crate::handle::SocketHandle;
 use crate::lock::lock;
 use crate::{Error, ErrorCode};
 use socket2::SockAddr;
@@ -17,31 +18,39 @@ pub(crate) struct Connects {
 
 #[derive(Default, Debug)]
 struct Inner {
-    addresses: HashMap<u32, SockAddr>,
+    targets: HashMap<u32, Target>,
     /// Those that the worker has not met yet. They are no messages about their sockets, so that none of those is held back or
     /// overtaken by them.
     new: Vec<u32>,
 }
 
+#[derive(Debug)]
+struct Target {
+    /// Whose connect it is: the slot may have been another's a moment ago.
+    handle: SocketHandle,
+    address: SockAddr,
+}
+
 impl Connects {
     /// Keeps the address of a socket that is about to enter its slot. Error: `NoMemory`.
-    pub(crate) fn add(&self, index: u32, address: &SockAddr) -> Result<(), Error> {
+    pub(crate) fn add(&self, handle: SocketHandle, address: &SockAddr) -> Result<(), Error> {
         let mut inner = lock(&self.inner);
-        let places = inner.addresses.len() + 1;
-        inner.addresses.try_reserve(1).map_err(|_| ErrorCode::NoMemory)?;
+        let places = inner.targets.len() + 1;
+        inner.targets.try_reserve(1).map_err(|_| ErrorCode::NoMemory)?;
         let more = places.saturating_sub(inner.new.len());
         inner.new.try_reserve(more).map_err(|_| ErrorCode::NoMemory)?;
-        inner.addresses.insert(index, address.clone());
+        inner.targets.insert(handle.index(), Target { handle, address: address.clone() });
         self.count.store(places, Ordering::Release);
         Ok(())
     }
 
     /// The socket is in its slot: the worker is to begin, once it has been told to look.
-    pub(crate) fn begin(&self, index: u32) {
+    pub(crate) fn begin(&self, handle: SocketHandle) {
         let mut inner = lock(&self.inner);
-        // It may have begun, ended and gone already, by what was issued on it. Else there is room, see `add`.
-        if inner.addresses.contains_key(&index) {
-            inner.new.push(index);
+        // It may have begun, ended and gone already, by what was issued on it or with its port, and its slot may be given to
+        // another, which is not in it yet. Else there is room, see `add`.
+        if inner.targets.get(&handle.index()).is_some_and(|target| target.handle == handle) {
+            inner.new.push(handle.index());
         }
     }
 
@@ -55,7 +64,7 @@ impl Connects {
 
     /// Where this socket is being connected to.
     pub(crate) fn address(&self, index: u32) -> SockAddr {
-        lock(&self.inner).addresses.get(&index).expect("kept until the connect has ended").clone()
+        lock(&self.inner).targets.get(&index).expect("kept until the connect has ended").address.clone()
     }
 
     /// Forgets the address, if there is one.
@@ -63,9 +72,52 @@ impl Connects {
         // What was added for this socket was added before the worker could meet it.
         if self.count.load(Ordering::Acquire) != 0 {
             let mut inner = lock(&self.inner);
-            inner.addresses.remove(&index);
+            inner.targets.remove(&index);
             inner.new.retain(|new| *new != index);
-            self.count.store(inner.addresses.len(), Ordering::Release);
+            self.count.store(inner.targets.len(), Ordering::Release);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    fn address(port: u16) -> SockAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()
+    }
+
+    #[test]
+    fn a_socket_that_was_gone_before_it_was_to_begin_begins_nothing() {
+        let connects = Connects::default();
+        let (gone, next) = (SocketHandle::new(5, 1), SocketHandle::new(5, 2));
+        connects.add(gone, &address(1)).expect("memory");
+        connects.remove(5);
+        connects.begin(gone);
+        assert_eq!(connects.next(), None);
+        // Nor what has its slot next, and is not in it yet.
+        connects.add(next, &address(2)).expect("memory");
+        connects.begin(gone);
+        assert_eq!(connects.next(), None);
+        connects.begin(next);
+        assert_eq!((connects.next(), connects.next()), (Some(5), None));
+        assert_eq!(connects.address(5), address(2));
+        connects.remove(5);
+        assert_eq!(connects.next(), None);
+    }
+
+    #[test]
+    fn one_that_ends_before_the_worker_looks_is_not_met() {
+        let connects = Connects::default();
+        for index in 0..3 {
+            let handle = SocketHandle::new(index, 1);
+            connects.add(handle, &address(1)).expect("memory");
+            connects.begin(handle);
+        }
+        connects.remove(1);
+        let mut met: Vec<_> = std::iter::from_fn(|| connects.next()).collect();
+        met.sort_unstable();
+        assert_eq!(met, [0, 2]);
     }
 }
