@@ -411,9 +411,10 @@ int socket_iocp_release_shared( void *shared );
 
 /*
  * Connects a stream socket that is not connected yet, of any family, bound to a local address by bind(2) or not, and adds it to
- * the port: on success the SOCKET is the library's until its farewell. Its completion is one connect callback, the socket's first,
- * or, if the connect fails, the farewell alone, with SOCKET_IOCP_E_REFUSED, SOCKET_IOCP_E_UNREACHABLE, SOCKET_IOCP_E_TIMED_OUT or
- * what else the system says.
+ * the port: on success the SOCKET is the library's until its farewell. Its completion is one connect callback, the socket's first
+ * but for those that need no connection (a timer's, a watermark's, that of a recv or send which ends alone), or, if the connect
+ * fails, the farewell alone, with SOCKET_IOCP_E_REFUSED, SOCKET_IOCP_E_UNREACHABLE, SOCKET_IOCP_E_TIMED_OUT or what else the system
+ * says.
  *
  *   address, of address_size bytes, is the caller's again when this returns.
  *
@@ -424,7 +425,7 @@ int socket_iocp_release_shared( void *shared );
  *   it at once: they wait until the socket is connected. The first callbacks may come before this returns.
  *
  * To cancel it, abort or remove the socket. socket_iocp_close_socket() cancels it too, unless something is to be sent, which it then
- * waits for, up to linger_ms.
+ * waits for, up to linger_ms. A removed socket may still be connecting by itself.
  *
  * Errors: as socket_iocp_add_connected_socket(), with SOCKET_IOCP_E_ALREADY_CONNECTED in the place of
  * SOCKET_IOCP_E_NOT_CONNECTED; SOCKET_IOCP_E_INVALID_ARGUMENT (the address is not of the socket's family or of a wrong size,
@@ -826,9 +827,8 @@ struct socket_iocp_options {
        passed, SOCKET_IOCP_E_CANCELLED when it was cancelled or its socket ends. Runs on the socket's worker, like every callback of
        the socket. Default: none, and socket_iocp_issue_timer() is SOCKET_IOCP_E_UNSUPPORTED */
     void (*timer_callback_function)( SOCKET socket, void *per_socket_user_state, void *per_timer_user_state );
-    /* A connect of socket_iocp_issue_connect() has completed: the socket's first callback. The addresses are valid until it
-       returns, as in the accept callback. Runs on the socket's worker. Default: none, for a program that sends first and has
-       issued that already */
+    /* A connect of socket_iocp_issue_connect() has completed. The addresses are valid until it returns, as in the accept callback.
+       Runs on the socket's worker. Default: none, for a program that sends first and has issued that already */
     void (*connect_callback_function)( SOCKET socket, struct sockaddr *local_address, struct sockaddr *remote_address, void *per_socket_user_state );
 };
 

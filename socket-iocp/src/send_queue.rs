@@ -58,6 +58,8 @@ mod flags {
     pub(super) const ABOVE: u8 = 1 << 1;
     /// They have crossed the other mark since.
     pub(super) const CROSSING: u8 = 1 << 2;
+    /// The socket is not connected yet: no send is done but one that ends early.
+    pub(super) const HELD: u8 = 1 << 3;
 }
 
 impl<W> SendQueue<W> {
@@ -74,9 +76,16 @@ impl<W> SendQueue<W> {
         }
     }
 
+    /// The queue of a socket that is not connected yet. The caller starts no send before [`begin`](SendQueue::begin).
+    pub(crate) const fn held() -> SendQueue<W> {
+        let mut queue = SendQueue::new();
+        queue.flags = flags::HELD;
+        queue
+    }
+
     pub(crate) fn push(&mut self, node: NodeRef<W>) {
         // A send of no bytes is done when everything before it is: `complete` sees to those further back.
-        let done_already = self.waiting == 0 && node.content().buffer.is_empty();
+        let done_already = !self.is_held() && self.waiting == 0 && node.content().buffer.is_empty();
         if node.limit().is_fresh() {
             self.flags |= flags::FRESH_LIMIT;
         }
@@ -86,6 +95,16 @@ impl<W> SendQueue<W> {
         } else {
             self.waiting += 1;
         }
+    }
+
+    /// The socket is connected: what has waited for that and has no bytes is done.
+    pub(crate) fn begin(&mut self) {
+        self.flags &= !flags::HELD;
+        self.take_off(&mut 0);
+    }
+
+    fn is_held(&self) -> bool {
+        self.flags & flags::HELD != 0
     }
 
     /// Whether there is something to give to the kernel, and the kernel is free.
@@ -257,7 +276,7 @@ impl<W> SendQueue<W> {
         });
         self.mark_done(ended);
         // What is empty and waited for one of them is done, too.
-        let empty = if ended != 0 && self.given == 0 { self.take_off(&mut 0) } else { 0 };
+        let empty = if ended != 0 && self.given == 0 && !self.is_held() { self.take_off(&mut 0) } else { 0 };
         ended + empty
     }
 

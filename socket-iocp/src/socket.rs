@@ -15,7 +15,8 @@
 //! ```
 //! - `Arriving`: an accepted socket whose accept callback is due; nobody has its handle yet. Others begin `Open`.
 //! - `Open`: operations are accepted. A socket that came unconnected is connected first ([`Connect`]): nothing else is started
-//!   before, and its connect's callback comes before all others. A shutdown of the sending side waits until what is queued has gone.
+//!   before, and its connect's callback comes before all others but those that need no connection: a timer's, a watermark, that
+//!   of a recv or a send which ends alone. A shutdown of the sending side waits until what is queued has gone.
 //! - `Closing`: what is queued is sent, then FIN; whatever the peer sends is read and discarded meanwhile.
 //! - `Ending`: nothing new is started, what the kernel has is cancelled; when the kernel has nothing any more, the sends left
 //!   are failed.
@@ -207,8 +208,9 @@ pub(crate) struct Machine<W> {
 impl<W> Machine<W> {
     /// A socket's machine.
     pub(crate) const fn new(origin: Origin, internet: bool) -> Machine<W> {
+        let is_connected = !matches!(origin, Origin::Unconnected);
         Machine {
-            sends: SendQueue::new(),
+            sends: if is_connected { SendQueue::new() } else { SendQueue::held() },
             buffer: ReadBuffer::empty(),
             fate: Fate::GoesOn(Limit::NONE),
             recv_after_sends: 0,
@@ -216,7 +218,7 @@ impl<W> Machine<W> {
             recv_stop: None,
             timer: Timer::Idle,
             phase: if matches!(origin, Origin::Accepted) { Phase::Arriving } else { Phase::Open },
-            connect: if matches!(origin, Origin::Unconnected) { Connect::Wanted } else { Connect::Over },
+            connect: if is_connected { Connect::Over } else { Connect::Wanted },
             fin: Fin::NotWanted,
             close: Close::Background,
             internet,
@@ -379,6 +381,7 @@ impl<W> Machine<W> {
             // Also when the socket is ending: it was connected before the cancel took effect, and that is told.
             Ok(()) => {
                 self.connect = Connect::Ready;
+                self.sends.begin();
                 if self.phase == Phase::Open {
                     self.set_watch(Limit::NONE);
                 }

@@ -621,3 +621,27 @@ fn a_close_waits_for_a_connect_only_to_send() {
     assert_eq!(steps(&mut machine), [Step::ShutdownSend]);
     assert_eq!(events(&mut machine), ["connected", "sent 1 10 Ok(())"]);
 }
+
+#[test]
+fn a_send_of_no_bytes_waits_for_the_connect_too() {
+    let mut machine = Under::new(Origin::Unconnected, true);
+    send(&mut machine, b"", 1);
+    send(&mut machine, b"cut", 2);
+    send(&mut machine, b"", 3);
+    send(&mut machine, b"", 4);
+    assert_eq!(machine.cancel_sends(|write| *write == 2), 1);
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    assert_eq!(events(&mut machine), ["sent 2 0 Err(Cancelled)"]);
+    machine.connect_ended(Ok(()));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["connected", "sent 1 0 Ok(())", "sent 3 0 Ok(())", "sent 4 0 Ok(())"]);
+
+    let mut machine = Under::new(Origin::Unconnected, true);
+    send(&mut machine, b"", 1);
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    machine.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+    assert_eq!(steps(&mut machine), [Step::CancelConnect]);
+    machine.connect_ended(Err(Failure::Cancelled));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["sent 1 0 Err(Cancelled)", "farewell Err(Cancelled) Reset"]);
+}

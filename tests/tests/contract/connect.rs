@@ -9,6 +9,7 @@ use std::time::Duration;
 on_every_backend!(
     it_is_the_first_callback_and_tells_both_addresses,
     what_is_issued_before_waits_for_it,
+    a_send_of_no_bytes_waits_for_it_too,
     a_refusal_is_the_farewells_alone,
     abort_cancels_it,
     remove_hands_the_socket_back,
@@ -75,6 +76,22 @@ fn what_is_issued_before_waits_for_it(lab: &Lab) {
     assert!(is_connected(&history[0]), "{history:?}");
     let sent: Vec<_> = history.iter().filter_map(Event::sent).collect();
     assert_eq!(sent, (0..11).map(|write| (write, Ok(()))).collect::<Vec<_>>());
+}
+
+fn a_send_of_no_bytes_waits_for_it_too(lab: &Lab) {
+    let port = Port::new(Probe::silent(), lab.options()).expect("a port");
+    let (far, silent) = (lab.far(), lab.silent());
+    let never = connect(&port, lab, silent.address(), 0);
+    port.send(never, &b""[..], 1).expect("a socket that is being connected");
+    let handle = connect(&port, lab, far.address(), 0);
+    port.send(handle, &b""[..], 2).expect("the same");
+    let _client = far.accept();
+    port.handler().wait_for_count("the other's send", 1, |event| event.sent() == Some((2, Ok(()))));
+    assert!(is_connected(&port.handler().history(handle)[0]));
+    port.abort(never).expect("an open socket");
+    let (_, history) = port.handler().wait_for_end(never);
+    let sent: Vec<_> = history.iter().filter_map(Event::sent).collect();
+    assert_eq!(sent, [(1, Err(ErrorCode::Cancelled.into()))]);
 }
 
 fn a_refusal_is_the_farewells_alone(lab: &Lab) {
