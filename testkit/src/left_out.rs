@@ -40,6 +40,7 @@ const UNTIE: &str = "Wine 8 cannot untie a socket from its completion port, so t
 /// The table.
 pub const LEFT_OUT: &[LeftOut] = &[
     windows("contract::driven_pollable", "a completion port is no descriptor that a foreign event loop could poll"),
+    windows("contract::connect_unix", "std has no sockets of the Unix family on Windows"),
     windows("contract::unix_sockets", "std has no sockets of the Unix family on Windows"),
     windows("signals", "Windows has no signals"),
     windows("signal_storm", "Windows has no signals"),

@@ -53,15 +53,25 @@ pub(super) fn check_connectable(socket: RawSocket, address: &SockAddr) -> Result
     if on_socket(socket, Socket::peer_addr).is_ok() {
         return Err(ErrorCode::AlreadyConnected.into());
     }
-    let local = match on_socket(socket, Socket::local_addr) {
+    // Before it is bound, which cannot be undone.
+    if family_of(socket)? != address.family() {
+        return Err(ErrorCode::InvalidArgument.into());
+    }
+    match on_socket(socket, Socket::local_addr) {
         Err(error) if error.os_error() == Some(WinSock::WSAEINVAL) => {
             let any = any_address(address).ok_or(ErrorCode::Unsupported)?;
-            on_socket(socket, |socket| socket.bind(&any))?;
-            on_socket(socket, Socket::local_addr)?
+            on_socket(socket, |socket| socket.bind(&any))
         }
-        other => other?,
-    };
-    if local.family() == address.family() { Ok(()) } else { Err(ErrorCode::InvalidArgument.into()) }
+        other => other.map(drop),
+    }
+}
+
+/// The family that it was made with. One that is not bound has no address to tell it by.
+fn family_of(socket: RawSocket) -> Result<WinSock::ADDRESS_FAMILY, Error> {
+    let mut info = WinSock::WSAPROTOCOL_INFOW::default();
+    // SAFETY: the option is a WSAPROTOCOL_INFOW, which is made of numbers.
+    unsafe { get_option(socket, WinSock::SO_PROTOCOL_INFOW, &mut info) }?;
+    Ok(info.iAddressFamily as WinSock::ADDRESS_FAMILY)
 }
 
 /// Every address of this one's family, and no port; `None` for a family that is not the internet's.

@@ -21,6 +21,9 @@ mod cancelled_send;
 mod close;
 mod closed_after_delete;
 mod connect;
+mod connect_ipv6;
+#[cfg(unix)]
+mod connect_unix;
 mod copied_sends;
 mod dead_handle;
 mod delete;

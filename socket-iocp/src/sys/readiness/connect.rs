@@ -32,6 +32,8 @@ pub(super) fn begin(socket: RawSocket, address: &SockAddr) -> Result<Progress, F
         Err(error) => match error.raw_os_error() {
             // After an interruption the kernel goes on.
             Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR) => Ok(Progress::Connecting),
+            // Begun before, by a call after which there was no memory to wait for its end.
+            Some(libc::EISCONN) => Ok(Progress::Connected),
             // A Unix listener's queue is full, and no event will tell that it is not any more.
             Some(libc::EAGAIN) if address.domain() == Domain::UNIX => Err(Failure::Shortage),
             _ => Err(failure(error)),
@@ -55,4 +57,26 @@ pub(super) fn look(socket: RawSocket) -> Result<Progress, Failure> {
 
 fn failure(error: io::Error) -> Failure {
     Failure::Os(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::{Socket, Type};
+    use std::net::TcpListener;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn one_that_is_begun_again_is_connected() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let address = SockAddr::from(listener.local_addr().expect("a bound address"));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        begin(socket.as_raw_fd(), &address).expect("a listener");
+        listener.accept().expect("the connection");
+        for _ in 0..2 {
+            assert_eq!(begin(socket.as_raw_fd(), &address), Ok(Progress::Connected));
+        }
+        assert_eq!(look(socket.as_raw_fd()), Ok(Progress::Connected));
+        assert!(!socket.nonblocking().expect("a socket"), "the mode that it came with");
+    }
 }
