@@ -418,8 +418,8 @@ int socket_iocp_release_shared( void *shared );
  *
  *   address, of address_size bytes, is the caller's again when this returns.
  *
- *   timeout_ms: how long it may take at most, up to 604,800,000; then the farewell's status is SOCKET_IOCP_E_TIMED_OUT. 0: as long
- *   as the system tries, two minutes or so.
+ *   timeout_ms: how long it may take at most, up to 604,800,000; then the farewell's status is SOCKET_IOCP_E_TIMED_OUT (even if
+ *   the connect callback has come, when both are in the same moment). 0: as long as the system tries, two minutes or so.
  *
  *   *socket_iocp_socket_state is the socket's handle then; socket_iocp_socket_state may be NULL. A recv and sends may be issued on
  *   it at once: they wait until the socket is connected. The first callbacks may come before this returns.

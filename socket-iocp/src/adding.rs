@@ -173,7 +173,7 @@ impl<H: Handler> PortHandle<H> {
     }
 
     /// As [`connect`](PortHandle::connect), for so long at most: then the farewell says
-    /// [`TimedOut`](ErrorCode::TimedOut). (Without, it is the system that gives up, after two minutes or so.) It is never over
+    /// [`TimedOut`](ErrorCode::TimedOut), even if [`Handler::connected`] comes before it, when both are in the same moment. (Without, it is the system that gives up, after two minutes or so.) It is never over
     /// early, and mostly some milliseconds late. A socket that is closed meanwhile has the linger limit instead.
     ///
     /// Errors: as [`connect`](PortHandle::connect); `InvalidArgument` (longer than [`MAX_TIME_LIMIT`](crate::MAX_TIME_LIMIT)).

@@ -100,6 +100,10 @@ mod bugs {
         CancelForgotten,
         /// A timer outstanding at the end of its socket is not reported.
         TimerForgotten,
+        /// A connect has no time limit.
+        ConnectForEver,
+        /// A socket is connected and its handler is not told.
+        ConnectUntold,
 
         of several:
         /// A push does not publish what it pushes.

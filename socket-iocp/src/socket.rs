@@ -380,7 +380,7 @@ impl<W> Machine<W> {
         match result {
             // Also when the socket is ending: it was connected before the cancel took effect, and that is told.
             Ok(()) => {
-                self.connect = Connect::Ready;
+                self.connect = if planted!(ConnectUntold) { Connect::Over } else { Connect::Ready };
                 self.sends.begin();
                 if self.phase == Phase::Open {
                     self.set_watch(Limit::NONE);
@@ -482,10 +482,11 @@ impl<W> Machine<W> {
         ends
     }
 
-    /// The limit of the connect is reached.
+    /// The limit of the connect is reached. By reset, since it may be connected yet: its peer is to see no end of what it was never
+    /// sent.
     pub(crate) fn connect_timed_out(&mut self) {
-        if !self.is_connected() {
-            self.end(Some(ErrorCode::TimedOut.into()), Close::Background);
+        if !self.is_connected() && !planted!(ConnectForEver) {
+            self.end(Some(ErrorCode::TimedOut.into()), Close::Reset);
         }
     }
 

@@ -55,6 +55,22 @@ mod codes {
         libc::ENETUNREACH,
         libc::ETIMEDOUT,
     ];
+    /// connect(2), of those of an address that was looked at.
+    pub(crate) const CONNECT: &[i32] = &[
+        libc::ECONNREFUSED,
+        libc::ECONNRESET,
+        libc::ETIMEDOUT,
+        libc::EHOSTUNREACH,
+        libc::ENETUNREACH,
+        libc::ENETDOWN,
+        libc::EADDRINUSE,
+        libc::EADDRNOTAVAIL,
+        libc::EACCES,
+        libc::EPERM,
+        libc::EINVAL,
+        libc::ENOMEM,
+        libc::ENOBUFS,
+    ];
     /// io_uring_enter(2), epoll_wait(2).
     pub(crate) const WAIT: &[i32] = &[libc::ENOMEM, libc::EAGAIN, libc::EBUSY, libc::EINTR];
 }
@@ -67,8 +83,11 @@ mod codes {
     pub(crate) const SEND: &[i32] = &[10054, 10053, 10052, 10060, 10050, 10014, 10022, 10040, 64, 121, 1236, 59];
     /// AcceptEx, and its completion.
     pub(crate) const ACCEPT: &[i32] = &[10054, 10024, 10055, 64, 121, 1236, 1450];
+    /// ConnectEx, and its completion.
+    pub(crate) const CONNECT: &[i32] =
+        &[10061, 10054, 10060, 10065, 10051, 10050, 10048, 10049, 10013, 10022, 64, 121, 1236];
     /// GetQueuedCompletionStatusEx.
     pub(crate) const WAIT: &[i32] = &[8, 1450];
 }
 
-pub(crate) use codes::{ACCEPT, RECV, SEND, WAIT};
+pub(crate) use codes::{ACCEPT, CONNECT, RECV, SEND, WAIT};

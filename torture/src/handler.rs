@@ -149,6 +149,11 @@ impl Handler for Tortured {
         self.show(context, socket.place, |state| state.farewell(socket.place, farewell));
     }
 
+    fn connected(&self, context: &Context<'_, Self>, socket: &mut SocketToken) {
+        let ends = (context.local_addr(), context.remote_addr());
+        self.show(context, socket.place, |state| state.connected(socket.place, ends));
+    }
+
     fn timer(&self, context: &Context<'_, Self>, socket: &mut SocketToken, result: Result<(), Error>) {
         self.show(context, socket.place, |state| state.timer(socket.place, result));
     }

@@ -1,9 +1,10 @@
 //! The model of the contract: what a connected socket has been asked for, and what it may say.
 
 use crate::bytes::Stream;
-use crate::program::{Call, Setup};
+use crate::program::{Call, Setup, Whither};
 use socket_iocp::{Error, ErrorCode, SocketHandle, Watermark};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The pattern of an async send of so many bytes, in whichever of its ways.
@@ -59,6 +60,16 @@ struct Timer {
     /// When its time has passed.
     over: Duration,
     cancelled: bool,
+}
+
+/// A connect that has not been told of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connect {
+    pub(crate) whither: Whither,
+    /// The socket's own address, and where it is connected to.
+    pub(crate) ends: (Option<SocketAddr>, Option<SocketAddr>),
+    /// When its time limit is over.
+    pub(crate) limit: Option<Duration>,
 }
 
 /// What the surroundings have done to a connection, and so what may come of it.
@@ -140,6 +151,10 @@ pub(crate) struct Socket {
     recv_limit: Option<Duration>,
     recv_cancelled: bool,
     timer: Option<Timer>,
+    /// Its connect, as long as that has not been told of.
+    connect: Option<Connect>,
+    /// It was connected when its time limit was over: it may be ending for that already.
+    connected_late: bool,
     /// Sends may have ended early: what the client reads is not all that was issued.
     cut: bool,
     /// What the client reads, as far as every send has been reported; and the sends from the first that has not.
@@ -153,6 +168,21 @@ pub(crate) struct Socket {
 pub(crate) struct Given {
     pub(crate) write: u64,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Connect {
+    fn is_over(&self, now: Duration) -> bool {
+        self.limit.is_some_and(|limit| limit <= now)
+    }
+
+    /// Whether the socket may have ended for this cause.
+    fn explains(&self, code: ErrorCode, now: Duration) -> bool {
+        match code {
+            ErrorCode::Refused => self.whither == Whither::Nobody,
+            ErrorCode::TimedOut => self.is_over(now),
+            _ => false,
+        }
+    }
 }
 
 impl Socket {
@@ -179,12 +209,35 @@ impl Socket {
             recv_limit: None,
             recv_cancelled: false,
             timer: None,
+            connect: None,
+            connected_late: false,
             cut: false,
             gone: Vec::new(),
             parts: VecDeque::new(),
             received: 0,
             reason: None,
         }
+    }
+
+    /// A socket that is being connected.
+    pub(crate) fn connecting(self, connect: Connect) -> Socket {
+        Socket { connect: Some(connect), ..self }
+    }
+
+    /// Whether it is being connected, or has ended before it was.
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.connect.is_some()
+    }
+
+    /// Whether it ends, or may end, without having been connected in time.
+    pub(crate) fn may_be_in_vain(&self) -> bool {
+        self.is_connecting() || self.connected_late
+    }
+
+    /// Whether its connect may have ended it by now.
+    fn may_have_failed(&self, now: Duration) -> bool {
+        let fails = |connect: Connect| connect.whither == Whither::Nobody || connect.is_over(now);
+        self.connected_late || self.connect.is_some_and(fails)
     }
 
     /// The socket of before, handed back and added again.
@@ -273,7 +326,8 @@ impl Socket {
         let expected = self.expected(call, limits);
         let short = matches!(call, Call::SendWithoutMemory(_)) && answer == Err(ErrorCode::NoMemory);
         let asked = around.deleted || around.shut_down || self.found_closed;
-        let ended = around.may_fail || around.closed_behind || around.idle.is_some() || asked;
+        let failed = around.may_fail || around.closed_behind || self.may_have_failed(around.now);
+        let ended = failed || around.idle.is_some() || asked;
         match (expected, answer) {
             (_, Err(ErrorCode::NoMemory)) if short => return Ok(()),
             (Ok(()) | Err(ErrorCode::QueueFull), Err(ErrorCode::Limit)) if limits.may_exceed(call) => return Ok(()),
@@ -343,6 +397,25 @@ impl Socket {
 
     // ---- callbacks ----
 
+    /// The connect callback.
+    pub(crate) fn connected(
+        &mut self,
+        ends: (Option<SocketAddr>, Option<SocketAddr>),
+        now: Duration,
+    ) -> Result<(), Broken> {
+        let Some(connect) = self.connect.take().filter(|_| !self.ended) else {
+            return Err(format!("a connect callback without a connect: {self:?}"));
+        };
+        if connect.whither != Whither::Far || connect.ends != ends {
+            return Err(format!("{connect:?} has connected {ends:?}: {self:?}"));
+        }
+        self.connected_late = connect.is_over(now);
+        // The idle time-out begins.
+        self.recv_since = now;
+        self.send_since = if self.sends.is_empty() { Duration::MAX } else { now };
+        Ok(())
+    }
+
     /// A recv callback. `from_peer`: what the client has sent, and whether its FIN has gone.
     pub(crate) fn received(
         &mut self,
@@ -369,6 +442,9 @@ impl Socket {
                 return if explained { Ok(()) } else { Err(format!("a recv callback with {error:?}: {self:?}")) };
             }
         };
+        if self.is_connecting() {
+            return Err(format!("{} bytes before the connect: {self:?}", bytes.len()));
+        }
         if bytes.len() > buffer_size {
             return Err(format!("{} bytes in a buffer of {buffer_size}", bytes.len()));
         }
@@ -411,6 +487,9 @@ impl Socket {
         if send.len != len || at != Some(0) && !ends_alone {
             return Err(format!("{send:?} of {len} bytes reported, which is not due: {self:?}"));
         }
+        if self.is_connecting() && (bytes != 0 || result.is_ok()) {
+            return Err(format!("{bytes} bytes sent before the connect, {result:?}: {self:?}"));
+        }
         self.sent += bytes as u64;
         self.note_part(write, bytes);
         self.idled |= self.was_idle(around);
@@ -432,6 +511,7 @@ impl Socket {
         let code = result.map_err(|error| error.code()).err();
         let asked = self.ending.is_some() || around.deleted || around.shut_down;
         let explained = match code {
+            Some(ErrorCode::Cancelled) if self.may_have_failed(around.now) => true,
             Some(ErrorCode::Cancelled) => asked || around.may_fail || around.closed_behind || self.was_idle(around),
             Some(_) => first && (around.may_fail || around.closed_behind),
             None => true,
@@ -490,9 +570,11 @@ impl Socket {
         let Some(timer) = self.timer.take().filter(|_| !self.ended) else {
             return Err(format!("a timer's callback without a timer: {self:?}"));
         };
-        let ends = self.ending.is_some() || around.deleted || around.may_fail || around.closed_behind;
+        let asked = self.ending.is_some() || around.deleted || around.shut_down;
+        let ends = asked || around.may_fail || around.closed_behind;
         let explained = match result.map_err(|error| error.code()) {
             Ok(()) => timer.over <= around.now,
+            Err(ErrorCode::Cancelled) if self.may_have_failed(around.now) => true,
             Err(ErrorCode::Cancelled) => timer.cancelled || ends || around.idle.is_some(),
             Err(_) => false,
         };
@@ -520,6 +602,8 @@ impl Socket {
         let failed = |code: ErrorCode| around.may_fail && !matches!(code, ErrorCode::Cancelled | ErrorCode::Panic);
         let explained = match (self.ending, code) {
             (_, Err(ErrorCode::ForeignClose)) => around.closed_behind,
+            (_, Err(ErrorCode::TimedOut)) if self.connected_late => true,
+            (_, Err(code)) if self.connect.is_some_and(|connect| connect.explains(code, around.now)) => true,
             (Some(Ending::Close | Ending::Abort { closing: true }), Ok(()) | Err(ErrorCode::TimedOut)) => true,
             (Some(Ending::Abort { .. }), Err(ErrorCode::Cancelled)) => true,
             (Some(Ending::Remove), Ok(())) => true,
@@ -538,6 +622,9 @@ impl Socket {
 
     /// Whether the idle time-out may have ended it by now.
     fn was_idle(&self, around: Circumstances) -> bool {
+        if self.is_connecting() {
+            return false;
+        }
         let recv = self.recv_outstanding.then_some(self.recv_since);
         let since = recv.into_iter().chain([self.send_since]).min().unwrap_or(Duration::MAX);
         self.idled || around.idle.is_some_and(|idle| around.now.saturating_sub(since) >= idle)
@@ -546,9 +633,12 @@ impl Socket {
     /// Nothing moves any more: is there something that should have?
     pub(crate) fn check_at_rest(&self, from_peer: (u64, bool), peer_reads: bool, setup: &Setup) -> Result<(), Broken> {
         let (written, fin) = from_peer;
-        let may_idle = setup.idle_timeout_ms != 0;
+        let may_idle = setup.idle_timeout_ms != 0 && !self.is_connecting();
         if self.ended {
             return Ok(());
+        }
+        if self.connect.is_some_and(|connect| connect.whither != Whither::Silent || connect.limit.is_some()) {
+            return Err(format!("a connect goes on though it was to end: {self:?}"));
         }
         if self.ending.is_none() && self.recv_outstanding && (self.received < written || fin && !self.eof) {
             return Err(format!("a recv is not reported though there is something: {self:?}"));

@@ -13,6 +13,10 @@ pub enum Op {
     Connect(u8),
     /// A connected socket is added.
     Add,
+    /// The port connects a socket, with a time limit in milliseconds if that is not 0.
+    ConnectOut(Whither, u16),
+    /// The network's own listener takes the connections in its queue: they are clients from then on.
+    Answer,
     /// A socket that was handed back is added again.
     AddBack(u8),
     /// A client sends bytes.
@@ -53,6 +57,17 @@ pub enum Op {
     Delete,
     /// The port is shut down, within so many milliseconds.
     Shutdown(u16),
+}
+
+/// Where the port connects a socket to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Whither {
+    /// To the network's own listener.
+    Far,
+    /// To an address where nobody listens.
+    Nobody,
+    /// To an address where nobody answers.
+    Silent,
 }
 
 /// A call on a connected socket.
@@ -105,6 +120,8 @@ pub enum Faulty {
     Send,
     /// The next accept that ends.
     Accept,
+    /// The next connect that ends.
+    Connect,
     /// A worker's next wait.
     Wait,
 }
@@ -187,7 +204,9 @@ fn op(random: &mut Rng, faulty: bool) -> Op {
     let at = random.u8(..);
     match random.u16(0..1000) {
         0..=99 => Op::Connect(at),
-        100..=139 => Op::Add,
+        100..=121 => Op::Add,
+        122..=131 => connect_out(random),
+        132..=139 => Op::Answer,
         140..=149 => Op::AddBack(at),
         150..=279 => Op::PeerWrite(at, length(random)),
         280..=379 => Op::PeerRead(at, length(random)),
@@ -232,6 +251,16 @@ pub(crate) fn call(random: &mut Rng) -> Call {
     }
 }
 
+fn connect_out(random: &mut Rng) -> Op {
+    let whither = match random.u8(..8) {
+        0 => Whither::Nobody,
+        1 | 2 => Whither::Silent,
+        _ => Whither::Far,
+    };
+    let limit_ms = if random.bool() { time_ms(random).max(1) } else { 0 };
+    Op::ConnectOut(whither, limit_ms)
+}
+
 /// Mostly a few turns of a worker, sometimes longer than most programs.
 fn time_ms(random: &mut Rng) -> u16 {
     match random.u8(..4) {
@@ -263,5 +292,7 @@ fn length(random: &mut Rng) -> u16 {
 }
 
 fn fault(random: &mut Rng) -> Faulty {
-    *random.choice(&[Faulty::Recv, Faulty::Send, Faulty::Accept, Faulty::Wait]).unwrap_or(&Faulty::Recv)
+    *random
+        .choice(&[Faulty::Recv, Faulty::Send, Faulty::Accept, Faulty::Connect, Faulty::Wait])
+        .unwrap_or(&Faulty::Recv)
 }

@@ -1,12 +1,12 @@
 //! Running a program.
 
 use crate::handler::Tortured;
-use crate::model::{Broken, LINGER};
+use crate::model::{Broken, Connect, LINGER};
 use crate::panics;
-use crate::program::{Faulty, Op, Program, Setup};
+use crate::program::{Faulty, Op, Program, Setup, Whither};
 use crate::world::{Listening, World};
 use fastrand::Rng;
-use socket_iocp::sim::{Behaviour, Network, Operation};
+use socket_iocp::sim::{Behaviour, Network, Operation, SimSocket};
 use socket_iocp::{ErrorCode, Options, Port, PortHandle};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +70,8 @@ struct Stage {
     /// `None` when it has been deleted.
     port: Option<Port<Tortured>>,
     handle: PortHandle<Tortured>,
+    /// The network's own listener, to which the port connects.
+    far: Option<SimSocket>,
     workers: usize,
 }
 
@@ -98,7 +100,8 @@ impl Stage {
         }
         let port = Port::new(Tortured(world.clone()), options).map_err(|error| format!("no port: {error}"))?;
         let handle = PortHandle::clone(&port);
-        Ok(Stage { world: world.clone(), network, port: Some(port), handle, workers: setup.workers })
+        let far = Some(network.listen());
+        Ok(Stage { world: world.clone(), network, port: Some(port), handle, far, workers: setup.workers })
     }
 
     fn is_broken(&self) -> bool {
@@ -121,6 +124,7 @@ impl Stage {
             return;
         }
         self.delete();
+        self.far = None;
         self.world.enter().check_gone();
     }
 
@@ -128,6 +132,10 @@ impl Stage {
         match op {
             Op::Connect(at) => self.connect(at),
             Op::Add => self.add(),
+            Op::ConnectOut(whither, limit_ms) => self.connect_out(whither, limit_ms),
+            Op::Answer => {
+                self.answer();
+            }
             Op::AddBack(at) => self.add_back(at),
             Op::PeerWrite(at, len) => self.with_client(at, |state, client| state.client_writes(client, len.into())),
             Op::PeerRead(at, len) => {
@@ -216,6 +224,50 @@ impl Stage {
         }
     }
 
+    fn connect_out(&self, whither: Whither, limit_ms: u16) {
+        if self.port.is_none() {
+            return;
+        }
+        let socket = self.network.socket();
+        let target = match whither {
+            Whither::Far => self.far.as_ref().and_then(SimSocket::local_addr),
+            // Its own: a socket does not listen.
+            Whither::Nobody => socket.local_addr(),
+            Whither::Silent => Some(self.network.silent_address()),
+        };
+        let (raw, ends) = (socket.as_raw(), (socket.local_addr(), target));
+        let limit = (limit_ms != 0).then(|| Duration::from_millis(limit_ms.into()));
+        let mut state = self.world.enter();
+        state.operations += 1;
+        let token = crate::handler::SocketToken::new(state.sockets.len(), &state.held);
+        let address = target.expect("a listener has an address").into();
+        let connect = Connect { whither, ends, limit: limit.map(|limit| self.network.now() + limit) };
+        let answer = match limit {
+            Some(limit) => self.handle.connect_within(socket, &address, limit, token),
+            None => self.handle.connect(socket, &address, token),
+        };
+        match answer.map_err(|refused| refused.error) {
+            Ok(handle) => state.add_connecting(handle, raw, connect),
+            Err(error) if state.setup.max_sockets != 0 && error.code() == ErrorCode::Limit => {}
+            Err(error) if state.shutdown.is_some() && error.code() == ErrorCode::Closed => {}
+            Err(error) => state.note(format!("a socket was not connected: {error}")),
+        }
+    }
+
+    /// The network's own listener takes what is in its queue. True if there was something.
+    fn answer(&self) -> bool {
+        let mut any = false;
+        while let Some(peer) = self.far.as_ref().and_then(SimSocket::try_accept) {
+            any = true;
+            let mut state = self.world.enter();
+            state.operations += 1;
+            if !state.answered(peer) {
+                state.note("a connection that no socket of the port has made".into());
+            }
+        }
+        any
+    }
+
     fn add_back(&self, at: u8) {
         if self.port.is_none() {
             return;
@@ -273,9 +325,10 @@ impl Stage {
             Faulty::Recv => (Operation::Recv, crate::faults::RECV),
             Faulty::Send => (Operation::Send, crate::faults::SEND),
             Faulty::Accept => (Operation::Accept, crate::faults::ACCEPT),
+            Faulty::Connect => (Operation::Connect, crate::faults::CONNECT),
             Faulty::Wait => (Operation::Wait, crate::faults::WAIT),
         };
-        self.world.enter().faulty |= matches!(faulty, Faulty::Recv | Faulty::Send);
+        self.world.enter().faulty |= matches!(faulty, Faulty::Recv | Faulty::Send | Faulty::Connect);
         self.network.fail_next(operation, codes[usize::from(which) % codes.len()]);
     }
 
@@ -313,7 +366,7 @@ impl Stage {
         let mut moved_at = self.network.now();
         for _ in 0..MAX_ROUNDS {
             let before = self.world.enter().callbacks;
-            let mut moved = false;
+            let mut moved = self.answer();
             let clients = self.world.enter().clients.len();
             for client in 0..clients {
                 while self.world.enter().client_reads(client, 4096) {

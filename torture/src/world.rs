@@ -2,7 +2,7 @@
 
 use crate::bytes::Stream;
 use crate::handler::{ListenerToken, OwnedBytes, SocketToken, Tortured, WriteToken};
-use crate::model::{Broken, Circumstances, Ending, Given, Limits, Socket};
+use crate::model::{Broken, Circumstances, Connect, Ending, Given, Limits, Socket};
 use crate::program::{self, Call, Setup};
 use crate::refusal;
 use fastrand::Rng;
@@ -118,6 +118,8 @@ pub(crate) struct State {
     pub(crate) raws: Vec<RawSocket>,
     pub(crate) clients: Vec<Client>,
     by_address: BTreeMap<SocketAddr, usize>,
+    /// The places of sockets that the port connects, by their own addresses, until the other end has been taken.
+    connecting: BTreeMap<SocketAddr, usize>,
     pub(crate) listeners: Vec<Listening>,
     /// A fault was injected into the operations of whichever socket comes first.
     pub(crate) faulty: bool,
@@ -147,6 +149,7 @@ impl State {
             raws: Vec::new(),
             clients: Vec::new(),
             by_address: BTreeMap::new(),
+            connecting: BTreeMap::new(),
             listeners: Vec::new(),
             faulty: false,
             deleted: false,
@@ -197,11 +200,16 @@ impl State {
     /// A new client; `peer` is its end.
     pub(crate) fn add_client(&mut self, peer: Peer) -> usize {
         peer.set_nonblocking(true);
+        self.by_address.insert(peer.local_addr(), self.clients.len());
+        self.add_client_with(Some(peer))
+    }
+
+    /// A new client, whose end may come later.
+    fn add_client_with(&mut self, peer: Option<Peer>) -> usize {
         let place = self.clients.len();
-        self.by_address.insert(peer.local_addr(), place);
         let stream = |direction: u64| Stream { id: (place as u64) << 1 | direction };
         self.clients.push(Client {
-            peer: Some(peer),
+            peer,
             outgoing: stream(0),
             incoming: stream(1),
             written: 0,
@@ -226,6 +234,25 @@ impl State {
         self.of_sockets.push((client, false));
         self.raws.push(raw);
         place
+    }
+
+    /// The port connects a socket.
+    pub(crate) fn add_connecting(&mut self, handle: SocketHandle, raw: RawSocket, connect: Connect) {
+        let client = self.add_client_with(None);
+        let place = self.add_socket(handle, client, raw);
+        let socket = self.sockets.pop().expect("just added");
+        self.sockets.push(socket.connecting(connect));
+        if let Some(local) = connect.ends.0 {
+            self.connecting.insert(local, place);
+        }
+    }
+
+    /// The network's own listener has taken a connection. True if that of a socket in the port, which it is.
+    pub(crate) fn answered(&mut self, peer: Peer) -> bool {
+        let Some(place) = self.connecting.remove(&peer.peer_addr()) else { return false };
+        peer.set_nonblocking(true);
+        self.clients[self.of_sockets[place].0].peer = Some(peer);
+        true
     }
 
     /// Takes a socket that was handed back and can be added again: its FIN has not gone.
@@ -253,7 +280,8 @@ impl State {
     /// Closes a socket's number behind the library's back, unless that would have it read a stranger's bytes.
     pub(crate) fn close_behind(&mut self, place: usize) {
         let socket = &self.sockets[place];
-        let busy = socket.is_waiting_for_recv() || socket.has_sends() || socket.ending().is_some();
+        let waits = socket.is_waiting_for_recv() || socket.has_sends() || socket.is_connecting();
+        let busy = waits || socket.ending().is_some();
         if busy || self.around(place).may_fail || self.of_sockets[place].1 || self.deleted {
             return;
         }
@@ -386,6 +414,15 @@ impl State {
         Some(SocketToken::new(place, &self.held))
     }
 
+    pub(crate) fn connected(
+        &mut self,
+        place: usize,
+        ends: (Option<SocketAddr>, Option<SocketAddr>),
+    ) -> Result<(), Broken> {
+        let now = self.network.now();
+        self.sockets[place].connected(ends, now)
+    }
+
     pub(crate) fn received(&mut self, place: usize, result: &Result<Vec<u8>, Error>) -> Result<(), Broken> {
         let (size, from_client) = (self.setup.read_buffer_size, self.client_sent(place));
         let around = self.around(place);
@@ -506,6 +543,7 @@ impl State {
             || around.closed_behind
             || around.shut_down
             || client.refused
+            || socket.is_connecting()
             || socket.ending() == Some(Ending::Remove);
         let whole =
             client.read == socket.issued() || socket.is_cut() || matches!(socket.ending(), Some(Ending::Abort { .. }));
@@ -529,7 +567,7 @@ impl State {
             Some(place) => {
                 let around = self.around(place);
                 let socket = &self.sockets[place];
-                let asked = self.deleted || around.shut_down || socket.ending().is_some();
+                let asked = self.deleted || around.shut_down || socket.ending().is_some() || socket.may_be_in_vain();
                 refused || disturbed || self.faulty || around.closed_behind || around.idle.is_some() || asked
             }
         };

@@ -645,3 +645,16 @@ fn a_send_of_no_bytes_waits_for_the_connect_too() {
     assert_eq!(steps(&mut machine), []);
     assert_eq!(events(&mut machine), ["sent 1 0 Err(Cancelled)", "farewell Err(Cancelled) Reset"]);
 }
+
+#[test]
+fn a_connect_that_takes_too_long_ends_by_reset() {
+    let mut machine = Under::new(Origin::Unconnected, true);
+    send(&mut machine, b"never", 1);
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    machine.connect_timed_out();
+    assert_eq!(steps(&mut machine), [Step::CancelConnect]);
+    // It has beaten its cancel: the peer must not take what follows for the end of what it was to be sent.
+    machine.connect_ended(Ok(()));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["connected", "sent 1 0 Err(Cancelled)", "farewell Err(TimedOut) Reset"]);
+}

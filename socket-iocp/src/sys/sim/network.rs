@@ -100,6 +100,14 @@ impl Network {
         }
     }
 
+    /// See [`SimSocket::try_accept`].
+    pub(super) fn try_accept(self: &Arc<Self>, listener: RawSocket) -> Option<Peer> {
+        let mut state = self.lock();
+        let id = open(&state, listener).expect("an open socket").socket;
+        let connection = state.queue(id).expect("a listener").pop_front()?;
+        Some(Peer::new(self.clone(), &state, connection))
+    }
+
     /// An address at which nobody answers: a connect to it takes until it is cancelled.
     pub fn silent_address(&self) -> SocketAddr {
         let mut state = self.lock();

@@ -46,6 +46,14 @@ impl SimSocket {
         self.network.accept(self.number)
     }
 
+    /// As [`accept`](SimSocket::accept), of a connection that is in the queue already; `None` if there is none.
+    ///
+    /// # Panics
+    /// When the socket does not listen.
+    pub fn try_accept(&self) -> Option<Peer> {
+        self.network.try_accept(self.number)
+    }
+
     /// The local address.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.network.local_address(self.number).as_socket()
