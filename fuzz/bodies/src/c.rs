@@ -73,6 +73,16 @@ pub(crate) struct Buffer {
     pub(crate) length: usize,
 }
 
+/// `struct socket_iocp_ended`.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub(crate) struct ShutDown {
+    pub(crate) size: usize,
+    pub(crate) finished: u64,
+    pub(crate) aborted: u64,
+    pub(crate) pending: u64,
+}
+
 pub(crate) const THREADS_NONE: i32 = -1;
 pub(crate) const IO_URING: u32 = 1;
 pub(crate) const READINESS: u32 = 2;
@@ -96,12 +106,16 @@ pub(crate) const EOF: c_int = -16;
 pub(crate) const SHUTDOWN: c_int = -17;
 pub(crate) const QUEUE_FULL: c_int = -18;
 pub(crate) const LIMIT: c_int = -20;
+pub(crate) const UNSUPPORTED: c_int = -21;
 pub(crate) const BACKEND_UNAVAILABLE: c_int = -22;
 pub(crate) const WRONG_CONTEXT: c_int = -23;
 pub(crate) const CANCELLED: c_int = -24;
 pub(crate) const TIMED_OUT: c_int = -25;
 pub(crate) const RESET: c_int = -26;
 pub(crate) const BROKEN_PIPE: c_int = -28;
+pub(crate) const REFUSED: c_int = -30;
+pub(crate) const NOT_OUTSTANDING: c_int = -35;
+pub(crate) const ALREADY_CONNECTED: c_int = -36;
 
 unsafe extern "C" {
     pub(crate) fn socket_iocp_new(
@@ -174,11 +188,43 @@ unsafe extern "C" {
         write: Handle,
     ) -> c_int;
     pub(crate) safe fn socket_iocp_release_shared(shared: Handle) -> c_int;
+    pub(crate) fn socket_iocp_issue_connect(
+        port: Handle,
+        socket: RawFd,
+        address: *const c_void,
+        address_size: u32,
+        timeout_ms: u32,
+        user: Handle,
+        handle: *mut Handle,
+    ) -> c_int;
+    pub(crate) safe fn socket_iocp_issue_recv_with_timeout(port: Handle, socket: Handle, timeout_ms: u32) -> c_int;
+    pub(crate) fn socket_iocp_issue_sync_send_with_timeout(
+        port: Handle,
+        socket: Handle,
+        data: *mut c_void,
+        length: u32,
+        write: Handle,
+        timeout_ms: u32,
+    ) -> c_int;
+    pub(crate) fn socket_iocp_issue_async_send_with_timeout(
+        port: Handle,
+        socket: Handle,
+        data: *mut c_void,
+        length: u32,
+        write: Handle,
+        timeout_ms: u32,
+    ) -> c_int;
+    pub(crate) safe fn socket_iocp_cancel_recv(port: Handle, socket: Handle) -> c_int;
+    pub(crate) safe fn socket_iocp_cancel_send(port: Handle, socket: Handle, write: Handle) -> c_int;
+    pub(crate) safe fn socket_iocp_issue_timer(port: Handle, socket: Handle, delay_ms: u32, timer: Handle) -> c_int;
+    pub(crate) safe fn socket_iocp_cancel_timer(port: Handle, socket: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_find_socket(port: Handle, socket: RawFd) -> Handle;
     pub(crate) safe fn socket_iocp_close_socket(port: Handle, socket: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_abort_socket(port: Handle, socket: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_remove_socket(port: Handle, socket: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_shutdown_send(port: Handle, socket: Handle) -> c_int;
+    pub(crate) fn socket_iocp_queued_bytes(port: Handle, socket: Handle, bytes: *mut usize) -> c_int;
+    pub(crate) fn socket_iocp_shutdown(port: Handle, deadline_ms: u32, ended: *mut ShutDown) -> c_int;
     pub(crate) safe fn socket_iocp_remove_listen_socket(port: Handle, socket: RawFd) -> c_int;
     pub(crate) safe fn socket_iocp_set_accept_backlog(port: Handle, socket: RawFd, backlog: usize) -> c_int;
     pub(crate) fn socket_iocp_result(port: Handle, completion: *mut Completion) -> c_int;
@@ -189,6 +235,7 @@ unsafe extern "C" {
     pub(crate) fn socket_iocp_backend(port: Handle, backend: *mut u32, reason: *mut c_char, size: usize) -> c_int;
     pub(crate) safe fn socket_iocp_backend_name(backend: u32) -> *const c_char;
     pub(crate) fn socket_iocp_statistics(port: Handle, counters: *mut c_void) -> c_int;
+    pub(crate) fn socket_iocp_worker_statistics(port: Handle, worker: u32, counters: *mut c_void) -> c_int;
     pub(crate) safe fn socket_iocp_strerror(code: c_int) -> *const c_char;
     pub(crate) safe fn socket_iocp_version() -> *const c_char;
 }

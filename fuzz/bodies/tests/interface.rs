@@ -15,8 +15,11 @@ fn no_script_finds_anything() {
 fn scripts_make_every_call_of_the_header() {
     let sources = [
         include_str!("../src/interface/callbacks.rs"),
+        include_str!("../src/interface/connecting.rs"),
+        include_str!("../src/interface/issue.rs"),
         include_str!("../src/interface/perform.rs"),
         include_str!("../src/interface/questions.rs"),
+        include_str!("../src/interface/shutdown.rs"),
         include_str!("../src/interface/ways.rs"),
     ];
     let header = include_str!("../../../include/socket_iocp.h");

@@ -1,7 +1,8 @@
 //! The callbacks: each is held against the model, and then goes on with the script.
 
+use super::peers;
 use super::perform::perform;
-use super::world::{Callback, Ending, Socket, note, world};
+use super::world::{Callback, Ending, Far, Limit, Socket, note, world};
 use crate::c::{self, Handle};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
@@ -15,6 +16,8 @@ const RECV: u32 = 2;
 const SEND: u32 = 3;
 const FAREWELL: u32 = 4;
 const LISTEN_FAREWELL: u32 = 5;
+const TIMER: u32 = 7;
+const CONNECT: u32 = 8;
 
 /// Callbacks within callbacks at most, by runs of other ports.
 const MAX_DEPTH: usize = 3;
@@ -50,11 +53,13 @@ pub(super) extern "C" fn accepted(number: RawFd, _: *mut c_void, _: *mut c_void,
 
 pub(super) extern "C" fn received(number: RawFd, data: *mut c_void, count: u32, user: Handle) {
     on_socket(RECV, number, user, u64::from(count), |socket, status| {
-        if !std::mem::take(&mut socket.recv) {
-            return Err("a recv callback without a recv".into());
-        }
+        let Some(recv) = socket.recv.take() else { return Err("a recv callback without a recv".into()) };
         if status != 0 {
-            return Err(format!("a recv callback with {status}"));
+            let explained = recv.may_end_alone(status) && data.is_null() && count == 0;
+            return if explained { Ok(()) } else { Err(format!("a recv callback with {status} of {recv:?}")) };
+        }
+        if socket.connect.is_some() {
+            return Err("a recv callback before the connect callback".into());
         }
         let count = count as usize;
         if count == 0 {
@@ -79,13 +84,26 @@ pub(super) extern "C" fn received(number: RawFd, data: *mut c_void, count: u32, 
 
 pub(super) extern "C" fn sent(number: RawFd, user: Handle, write: Handle) {
     on_socket(SEND, number, user, u64::MAX, |socket, status| {
-        let Some(send) = socket.sends.pop_front() else { return Err("a send callback without a send".into()) };
-        if send.id != write.addr() {
-            return Err(format!("send {} was reported where {} was due", write.addr(), send.id));
+        let at = socket.sends.iter().position(|send| send.id == write.addr());
+        let Some(send) = at.and_then(|at| socket.sends.remove(at)) else {
+            return Err(format!("send {} was reported, which is not outstanding", write.addr()));
+        };
+        let alone = send.may_end_alone(status);
+        if at != Some(0) && !alone {
+            return Err(format!("{send:?} was reported with {status} before its turn"));
         }
         let count = completion(None).map_or(0, |completion| completion.byte_count);
         socket.sent_ahead += count as i64;
+        if count > send.length as u64 || !socket.to_peer.reported(send.id, count as usize) {
+            return Err(format!("{count} bytes of {send:?}, and the peer has read others"));
+        }
         let whole = count == send.length as u64;
+        if alone {
+            return Ok(());
+        }
+        if status == 0 && socket.connect.is_some() {
+            return Err("a send was done before the connect".into());
+        }
         if status == 0 {
             let after_failure = socket.send_failed && send.length != 0;
             return if whole && !after_failure { Ok(()) } else { Err(format!("{count} bytes, and success: {send:?}")) };
@@ -93,8 +111,8 @@ pub(super) extern "C" fn sent(number: RawFd, user: Handle, write: Handle) {
         let first = !std::mem::replace(&mut socket.send_failed, true);
         let cancelled = status == c::CANCELLED;
         let explained = if cancelled { socket.ending.is_some() || socket.may_fail } else { first && socket.may_fail };
-        let deleted = cancelled && is_deleted(socket.port);
-        if (explained || deleted || is_idle(socket.port)) && count <= send.length as u64 {
+        let gone = cancelled && is_going(socket.port);
+        if explained || gone || is_idle(socket.port) {
             Ok(())
         } else {
             Err(format!("a send failed with {status} for no reason"))
@@ -102,12 +120,47 @@ pub(super) extern "C" fn sent(number: RawFd, user: Handle, write: Handle) {
     });
 }
 
+pub(super) extern "C" fn connected(number: RawFd, _: *mut c_void, _: *mut c_void, user: Handle) {
+    on_socket(CONNECT, number, user, 0, |socket, status| {
+        let Some(connect) = socket.connect.take() else { return Err("a connect callback without a connect".into()) };
+        match (connect.to, &connect.listener) {
+            (Far::Listens, Some(listener)) if status == 0 => {
+                socket.peer = Some(peers::accept(listener)?);
+                Ok(())
+            }
+            _ => Err(format!("a connect callback with {status} of {connect:?}")),
+        }
+    });
+}
+
+pub(super) extern "C" fn timer_ended(number: RawFd, user: Handle, state: Handle) {
+    on_socket(TIMER, number, user, 0, |socket, status| {
+        let Some(timer) = socket.timer.take().filter(|timer| timer.id == state.addr()) else {
+            return Err(format!("a callback of timer {}, which is not outstanding", state.addr()));
+        };
+        let ends = socket.ending.is_some() || socket.found_closed || socket.may_fail;
+        let explained = match status {
+            0 => timer.delay.is_over(),
+            c::CANCELLED => timer.cancelled || ends || is_going(socket.port) || is_idle(socket.port),
+            _ => false,
+        };
+        if explained { Ok(()) } else { Err(format!("{timer:?} was reported with {status}")) }
+    });
+}
+
 pub(super) extern "C" fn ended(number: RawFd, user: Handle) {
     on_socket(FAREWELL, number, user, 0, |socket, status| {
-        socket.recv = false;
+        socket.recv = None;
         socket.ended = true;
-        if !socket.sends.is_empty() {
-            return Err("a farewell with sends unreported".into());
+        if !socket.sends.is_empty() || socket.timer.is_some() {
+            return Err("a farewell with sends or a timer unreported".into());
+        }
+        // It may have been connected all the same, and be added again.
+        let connect = socket.connect.take();
+        let refused = connect.as_ref().is_some_and(|connect| connect.to == Far::Nobody);
+        let out_of_time = connect.as_ref().and_then(|connect| connect.limit).is_some_and(Limit::is_over);
+        if let Some((Far::Listens, Some(listener))) = connect.map(|connect| (connect.to, connect.listener)) {
+            socket.peer = peers::accept(&listener).ok();
         }
         if socket.ending == Some(Ending::Remove) && status == 0 {
             // SAFETY: from here on it is the program's again.
@@ -116,8 +169,10 @@ pub(super) extern "C" fn ended(number: RawFd, user: Handle) {
         let explained = match (socket.ending, status) {
             (Some(Ending::Close | Ending::Abort { closing: true }), 0 | c::TIMED_OUT) => true,
             (Some(Ending::Remove), 0) | (Some(Ending::Abort { .. }), c::CANCELLED) => true,
-            (_, c::CANCELLED) => is_deleted(socket.port),
-            (_, c::TIMED_OUT) => is_idle(socket.port),
+            (_, c::CANCELLED) => is_going(socket.port),
+            (_, 0 | c::TIMED_OUT) if is_shut_down(socket.port) => true,
+            (_, c::TIMED_OUT) => out_of_time || is_idle(socket.port),
+            (_, c::REFUSED) => refused,
             (_, c::RESET | c::BROKEN_PIPE) => socket.may_fail,
             _ => false,
         };
@@ -230,8 +285,13 @@ fn completion(expected: Option<(Callback, RawFd, u64)>) -> Result<c::Completion,
     if right { Ok(completion) } else { Err(format!("a result of another callback than {callback:?}")) }
 }
 
-fn is_deleted(port: usize) -> bool {
-    world(|world| world.ports[port].deleted)
+fn is_shut_down(port: usize) -> bool {
+    world(|world| world.ports[port].shut_down.is_some())
+}
+
+/// Whether the port ends its sockets.
+fn is_going(port: usize) -> bool {
+    is_shut_down(port) || world(|world| world.ports[port].deleted)
 }
 
 fn is_idle(port: usize) -> bool {

@@ -1,7 +1,7 @@
 //! What each call on a connected socket must answer, by the header.
 
 use super::script::What;
-use super::world::{Bytes, Ending, Send, Socket, World};
+use super::world::{Bytes, Ending, Limit, Recv, Send, Socket, Timer, World};
 use crate::c::{self, Handle};
 use std::ffi::c_int;
 
@@ -13,28 +13,46 @@ pub(super) struct Call {
     pub(super) length: usize,
     /// Bytes are to be sent, and NULL is given for them.
     pub(super) no_data: bool,
+    /// The time limit of a recv or a send, the delay of a timer.
+    pub(super) limit: Option<Limit>,
+    /// The number of a send that is cancelled, or of a timer.
+    pub(super) id: usize,
 }
+
+impl Call {
+    pub(super) fn new(what: What, (port, socket): (Handle, Handle)) -> Call {
+        Call { what, port, socket, length: 0, no_data: false, limit: None, id: 0 }
+    }
+}
+
+/// A send that is issued: its number, its bytes, and what is in them.
+pub(super) type Given = (usize, Bytes, Vec<u8>);
 
 impl World {
     /// The answers that a call on a socket may get.
     pub(super) fn expected(&self, call: &Call) -> Vec<c_int> {
         let mut wrong = self.wrong_port(call.port);
         wrong.extend(self.wrong_socket(call.port, call.socket));
-        if call.no_data {
-            wrong.push(c::NULL_POINTER);
-        }
+        wrong.extend(call.no_data.then_some(c::NULL_POINTER));
+        wrong.extend(call.limit.is_some_and(Limit::is_too_long).then_some(c::INVALID_ARGUMENT));
         let Some(at) = self.socket_of(call.socket) else { return wrong };
         let socket = &self.sockets[at];
-        let deleting = self.ports[socket.port].deleted;
+        let port = &self.ports[socket.port];
+        if call.what == What::Timer && port.given.timer_callback_function.is_none() {
+            wrong.push(c::UNSUPPORTED);
+        }
         // In a callback of a port that is being deleted a call may still be accepted.
-        let inside = self.callbacks.last().is_some_and(|callback| callback.port == socket.port);
-        let accepted_late = deleting && inside && !socket.ended && self.port_of(call.port) == Some(socket.port);
+        let inside = self.is_inside(socket.port);
+        let accepted_late = port.deleted && inside && !socket.ended && self.port_of(call.port) == Some(socket.port);
         if !wrong.is_empty() && !accepted_late {
+            wrong.extend(self.is_shut_down(call.port).then_some(c::CLOSED));
             return wrong;
         }
         wrong.push(self.rule(socket, call));
+        wrong.extend(self.may_be_told(socket, call));
         let overtaken = call.what == What::Abort && socket.ending == Some(Ending::Close);
-        if socket.may_fail || socket.found_closed || overtaken || self.ports[socket.port].given.idle_timeout_ms != 0 {
+        let may_have_ended = socket.may_fail || socket.found_closed || overtaken;
+        if may_have_ended || port.shut_down.is_some() || port.given.idle_timeout_ms != 0 {
             wrong.push(c::CLOSED);
         }
         wrong
@@ -52,21 +70,39 @@ impl World {
         let full = options.max_queued_sends != 0 && count >= options.max_queued_sends as usize
             || options.max_queued_bytes != 0 && bytes + call.length > options.max_queued_bytes as usize;
         match call.what {
-            What::Recv if socket.recv => c::BUSY,
+            What::Recv if socket.recv.is_some() => c::BUSY,
             What::Recv if socket.eof => c::EOF,
             What::SyncSend | What::AsyncSend | What::Shutdown if socket.shutdown => c::SHUTDOWN,
             What::SyncSend if socket.sends.iter().any(|send| send.sync) => c::BUSY,
             What::AsyncSend if full => c::QUEUE_FULL,
+            What::CancelRecv if socket.recv.is_none() => c::NOT_OUTSTANDING,
+            What::CancelSend if self.is_inside(socket.port) && !socket.has_send(call.id) => c::NOT_OUTSTANDING,
+            What::Timer if socket.timer.is_some() => c::BUSY,
+            What::CancelTimer if socket.timer.is_none() => c::NOT_OUTSTANDING,
+            What::QueuedBytes if options.max_queued_bytes == 0 => c::UNSUPPORTED,
             _ => 0,
         }
     }
 
-    /// A call has been answered: what it means for the socket. `bytes` are those of a send, and its number.
-    pub(super) fn answered(&mut self, call: &Call, code: c_int, send: Option<(usize, Bytes, Vec<u8>)>) {
+    /// Another answer that the header leaves open.
+    fn may_be_told(&self, socket: &Socket, call: &Call) -> Option<c_int> {
+        match call.what {
+            // It is told there alone, also of one that is done and not reported.
+            What::CancelSend if !self.callbacks.is_empty() && socket.ending.is_none() => Some(c::NOT_OUTSTANDING),
+            // The bytes of a socket that is ending are still queued.
+            What::QueuedBytes if self.ports[socket.port].given.max_queued_bytes == 0 => Some(c::UNSUPPORTED),
+            What::QueuedBytes => Some(0),
+            _ => None,
+        }
+    }
+
+    /// A call has been answered: what it means for the socket.
+    pub(super) fn answered(&mut self, call: &Call, code: c_int, send: Option<Given>) {
         let Some(at) = self.socket_of(call.socket) else { return };
         let socket = &mut self.sockets[at];
-        let known = self.ports.get(socket.port).is_some_and(|port| port.handle == call.port && !port.deleted);
-        if code == c::CLOSED && known && !socket.ended && socket.ending.is_none() {
+        let port = self.ports.get(socket.port).filter(|port| port.handle == call.port && !port.deleted);
+        let going_on = port.is_some_and(|port| port.shut_down.is_none());
+        if code == c::CLOSED && going_on && !socket.ended && socket.ending.is_none() {
             socket.found_closed = true;
         }
         if code != 0 {
@@ -74,9 +110,18 @@ impl World {
         }
         match call.what {
             What::Recv => {
-                socket.recv = true;
+                socket.recv = Some(Recv { limit: call.limit, cancelled: false });
                 socket.lent = None;
             }
+            What::CancelRecv => socket.recv.iter_mut().for_each(|recv| recv.cancelled = true),
+            What::CancelSend => {
+                socket.sends.iter_mut().filter(|send| send.id == call.id).for_each(|send| send.cancelled = true);
+                socket.to_peer.may_end(call.id);
+            }
+            What::Timer => {
+                socket.timer = call.limit.map(|delay| Timer { id: call.id, delay, cancelled: false });
+            }
+            What::CancelTimer => socket.timer.iter_mut().for_each(|timer| timer.cancelled = true),
             What::Shutdown => socket.shutdown = true,
             What::Close => socket.ending = Some(Ending::Close),
             What::Abort => socket.ending = Some(Ending::Abort { closing: socket.ending == Some(Ending::Close) }),
@@ -84,8 +129,9 @@ impl World {
             _ => {}
         }
         if let Some((id, bytes, content)) = send {
-            socket.to_peer.put(&content);
-            socket.sends.push_back(Send { id, sync: call.what == What::SyncSend, length: call.length, bytes });
+            let (sync, length, limit) = (call.what == What::SyncSend, call.length, call.limit);
+            socket.to_peer.put(id, content, limit.is_some());
+            socket.sends.push_back(Send { id, sync, length, bytes, limit, cancelled: false });
         }
     }
 }

@@ -2,18 +2,21 @@
 //! thread, in an order that the input says.
 
 mod callbacks;
+mod connecting;
 mod expect;
+mod issue;
 mod peers;
 mod perform;
 mod questions;
 mod script;
+mod shutdown;
 mod ways;
 mod world;
 
 use perform::{delete_port, perform, release_buffer, run_port};
 use script::Script;
 use std::fs;
-use world::{Ending, World, note, world};
+use world::{Connect, Ending, Send, Socket, World, note, world};
 
 /// Rounds without a callback after which nothing is expected to move any more.
 const QUIET_ROUNDS: usize = 4;
@@ -84,19 +87,33 @@ fn come_to_rest() {
 /// What should have been reported by now, if there is such a thing.
 fn due() -> Option<String> {
     world(|world| {
-        let live = world.sockets.iter().filter(|socket| !socket.ended);
-        let mut due = live.filter(|socket| {
-            let recv_due = socket.recv && (!socket.from_peer.len() == 0 || socket.fin && !socket.eof);
-            let end_due = match socket.ending {
-                None => socket.found_closed || recv_due,
-                // It waits for the peer's FIN.
-                Some(Ending::Close) => socket.fin,
-                Some(_) => true,
-            };
-            end_due || !socket.sends.is_empty()
+        let mut due = world.sockets.iter().filter(|socket| {
+            let shut_down = world.ports[socket.port].shut_down.is_some();
+            !socket.ended
+                && if shut_down { !socket.sends.is_empty() && socket.connect.is_none() } else { is_due(socket) }
         });
         due.next().map(|socket| format!("{socket:?}"))
     })
+}
+
+/// Whether something should have been reported of a socket whose port goes on.
+fn is_due(socket: &Socket) -> bool {
+    // It may wait for ever, and what was issued on it waits with it, but for what has a time limit.
+    let waits = socket.connect.as_ref().is_some_and(|connect| !connect.is_due());
+    let send_due = !socket.sends.is_empty() && !waits || socket.sends.iter().any(Send::must_end);
+    match socket.ending {
+        None => {
+            let brings = !socket.from_peer.len() == 0 || socket.fin && !socket.eof;
+            socket.found_closed
+                || socket.connect.as_ref().is_some_and(Connect::is_due)
+                || socket.recv.as_ref().is_some_and(|recv| brings || recv.must_end())
+                || socket.timer.as_ref().is_some_and(|timer| timer.cancelled || timer.delay.is_short())
+                || send_due
+        }
+        // It waits for the peer's FIN, or for the connect if there is something to send.
+        Some(Ending::Close) => socket.fin || send_due || waits && socket.sends.is_empty(),
+        Some(_) => true,
+    }
 }
 
 /// Every port is gone: the peers find what was reported as sent, and nothing else.

@@ -1,9 +1,9 @@
 //! The other ends of the connections.
 
-use super::perform::length_of;
+use super::issue::length_of;
 use super::world::{Client, note, world};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketType};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,8 +17,23 @@ pub(super) fn listener() -> (OwnedFd, Vec<u8>) {
     (socket, name)
 }
 
+/// A listening Unix socket that takes one connection, which has come.
+pub(super) fn full_listener() -> (OwnedFd, Vec<u8>) {
+    let (socket, name) = named();
+    net::listen(&socket, 0).expect("it listens");
+    net::connect(&named().0, &SocketAddrUnix::new_abstract_name(&name).expect("a name"))
+        .expect("there is room for one");
+    (socket, name)
+}
+
+/// The other end of a connect that has been reported.
+pub(super) fn accept(listener: &OwnedFd) -> Result<OwnedFd, String> {
+    rustix::io::ioctl_fionbio(listener, true).expect("a socket");
+    net::accept_with(listener, SocketFlags::CLOEXEC).map_err(|error| format!("a connect to nobody: {error}"))
+}
+
 /// A Unix socket with an abstract name of its own.
-fn named() -> (OwnedFd, Vec<u8>) {
+pub(super) fn named() -> (OwnedFd, Vec<u8>) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = format!("socket-iocp-fuzz-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)).into_bytes();
     let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
@@ -92,7 +107,7 @@ pub(super) fn receive(socket: &mut super::world::Socket, limit: usize) -> Result
         Err(Errno::AGAIN | Errno::CONNRESET) => return Ok(0),
         Err(error) => return Err(format!("a peer cannot receive: {error}")),
     };
-    if !socket.to_peer.take(&bytes[..count]) {
+    if !socket.to_peer.read(&bytes[..count]) {
         return Err(format!("a peer has received what was not sent: {socket:?}"));
     }
     socket.sent_ahead -= count as i64;

@@ -1,7 +1,7 @@
 //! Calls that change nothing: what cannot be added, NULL where a pointer is needed, and what can be asked.
 
 use super::peers;
-use super::perform::{calling, judge};
+use super::perform::{calling, judge_in};
 use super::script::Step;
 use super::world::{note, world};
 use crate::c::{self, Handle};
@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 
 /// Members of `struct socket_iocp_counters`, each of 8 bytes; some of them by their places.
-const COUNTERS: usize = 17;
+const COUNTERS: usize = 28;
 const TAKEN_BUFFERS_NOW: usize = 3;
 const FAREWELLS: usize = 9;
 const PANICS: usize = 10;
@@ -44,7 +44,7 @@ pub(super) fn add_wrong(step: Step, port: Handle) {
     });
     let mut expected = wrong_or_full(port);
     expected.push(code);
-    judge("add, of what cannot be", answer, &expected);
+    judge_in(port, "add, of what cannot be", answer, &expected);
 }
 
 /// The codes of a port to which nothing can be added, or where nothing may be.
@@ -65,7 +65,7 @@ fn add_again(port: Handle) {
     let mut expected = wrong_or_full(port);
     // The connection may be none any more.
     expected.extend([c::ALREADY_ADDED, c::NOT_CONNECTED]);
-    judge("add, again", answer, &expected);
+    judge_in(port, "add, again", answer, &expected);
 }
 
 /// Outside of callbacks of this port there is no result.
@@ -80,7 +80,7 @@ pub(super) fn result_of(port: Handle) {
     });
     let mut expected = world(|world| world.wrong_port(port));
     expected.push(if inside { 0 } else { c::WRONG_CONTEXT });
-    judge("result", answer, &expected);
+    judge_in(port, "result", answer, &expected);
 }
 
 /// NULL where a pointer is needed.
@@ -99,7 +99,7 @@ pub(super) fn null_pointer(port: Handle, choice: u8) {
     };
     let mut expected = world(|world| world.wrong_port(port));
     expected.push(c::NULL_POINTER);
-    judge("a call with NULL", answer, &expected);
+    judge_in(port, "a call with NULL", answer, &expected);
 }
 
 /// The questions that a port, or nothing, answers.
@@ -114,14 +114,14 @@ pub(super) fn ask(port: Handle, choice: u8) {
         0 => {
             let mut descriptor = -1;
             // SAFETY: the place can be written.
-            judge("pollable", unsafe { c::socket_iocp_pollable(port, &raw mut descriptor) }, expected);
+            judge_in(port, "pollable", unsafe { c::socket_iocp_pollable(port, &raw mut descriptor) }, expected);
         }
         1 => {
             let (mut backend, mut reason) = (0, [1; 8]);
             let size = usize::from(choice) % (reason.len() + 1);
             // SAFETY: the places can be written, and the text has so much room.
             let code = unsafe { c::socket_iocp_backend(port, &raw mut backend, reason.as_mut_ptr(), size) };
-            judge("backend", code, expected);
+            judge_in(port, "backend", code, expected);
             if code == 0 && size > 0 && !reason[..size].contains(&0) || reason[size..].iter().any(|byte| *byte != 1) {
                 note(format!("a reason in {size} bytes without an end, or beyond them: {reason:?}"));
             }
@@ -131,14 +131,27 @@ pub(super) fn ask(port: Handle, choice: u8) {
     }
 }
 
+/// The counters of a port and those of its only worker, which has none of the buffers taken.
 fn statistics(port: Handle, expected: &[i32]) {
     let mut counters = [0u64; COUNTERS];
     counters[0] = size_of_val(&counters) as u64;
     // SAFETY: there are as many bytes as the first member says.
     let code = unsafe { c::socket_iocp_statistics(port, counters.as_mut_ptr().cast()) };
-    judge("statistics", code, expected);
+    judge_in(port, "statistics", code, expected);
+    let mut of_worker = [0u64; COUNTERS];
+    of_worker[0] = size_of_val(&of_worker) as u64;
+    // SAFETY: likewise.
+    let code_of_worker = unsafe { c::socket_iocp_worker_statistics(port, 0, of_worker.as_mut_ptr().cast()) };
+    // SAFETY: likewise.
+    let other = unsafe { c::socket_iocp_worker_statistics(port, u32::MAX, of_worker.as_mut_ptr().cast()) };
+    judge_in(port, "worker_statistics", code_of_worker, &[code]);
+    judge_in(port, "worker_statistics, of no worker", other, &[if code == 0 { c::INVALID_ARGUMENT } else { code }]);
     let known = world(|world| world.port_of(port));
     let (Some(at), 0) = (known, code) else { return };
+    of_worker[TAKEN_BUFFERS_NOW] = counters[TAKEN_BUFFERS_NOW];
+    if of_worker != counters {
+        note(format!("the only worker has counted {of_worker:?}, its port {counters:?}"));
+    }
     let right = world(|world| {
         let taken = world.taken.iter().filter(|taken| taken.port == at).count() as u64;
         let outside = world.callbacks.is_empty();

@@ -22,7 +22,7 @@ impl Step {
     pub(super) const MADE_UP: u8 = 224;
 
     fn of([what, target, port, amount]: [u8; Step::SIZE]) -> Step {
-        Step { what: What::ALL[usize::from(what) % What::ALL.len()], target, port, amount }
+        Step { what: What::of(what), target, port, amount }
     }
 }
 
@@ -40,6 +40,20 @@ macro_rules! what {
             const ALL: &'static [What] = &[$(What::$name),+];
         }
     };
+}
+
+impl What {
+    /// So many can be chosen by any byte.
+    const FIRST: usize = What::InCallbacks as usize + 1;
+    /// Those behind have bytes of their own, from this one on. No input that was kept before they came has one of them, up to
+    /// 148: so each means what it meant.
+    const LATER: usize = 135;
+
+    fn of(byte: u8) -> What {
+        let byte = usize::from(byte);
+        let later = byte.checked_sub(What::LATER).and_then(|at| What::ALL.get(What::FIRST + at));
+        later.copied().unwrap_or(What::ALL[byte % What::FIRST])
+    }
 }
 
 what! {
@@ -101,6 +115,24 @@ what! {
     PeerCloses,
     /// From here on so many steps are done in each callback.
     InCallbacks,
+    /// A recv with a time limit.
+    RecvWithin,
+    /// A send with a time limit.
+    SendWithin,
+    /// The recv is cancelled.
+    CancelRecv,
+    /// A send is cancelled.
+    CancelSend,
+    /// A timer.
+    Timer,
+    /// The timer is cancelled.
+    CancelTimer,
+    /// How many bytes are queued.
+    QueuedBytes,
+    /// A socket is connected by a port.
+    ConnectOut,
+    /// A port is shut down.
+    ShutDown,
 }
 
 /// The steps that have not been done yet.

@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use std::fmt;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 /// Bytes of one send at most: more than a socket's buffers hold.
 pub(super) const MAX_LENGTH: usize = 256 << 10;
@@ -28,6 +29,39 @@ pub(super) struct Port {
     pub(super) given: c::Options,
     pub(super) read_buffer_size: usize,
     pub(super) farewells: u64,
+    /// A shutdown has begun, after so many farewells: connections that are idle end, and it may be gone at any time.
+    pub(super) shut_down: Option<u64>,
+}
+
+/// A time limit, or the delay of a timer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    since: Instant,
+    pub(super) ms: u32,
+}
+
+impl Limit {
+    const LONGEST_MS: u32 = 604_800_000;
+    /// One that is waited for.
+    const SHORT_MS: u32 = 2;
+
+    /// One of those that are given to calls; it begins now, which is before the call.
+    pub(super) fn of(choice: u8) -> Limit {
+        let choices = [0, 1, Limit::SHORT_MS, 3_600_000, Limit::LONGEST_MS, Limit::LONGEST_MS + 1, u32::MAX];
+        Limit { since: Instant::now(), ms: choices[usize::from(choice) % choices.len()] }
+    }
+
+    pub(super) fn is_too_long(self) -> bool {
+        self.ms > Limit::LONGEST_MS
+    }
+
+    pub(super) fn is_short(self) -> bool {
+        self.ms <= Limit::SHORT_MS
+    }
+
+    pub(super) fn is_over(self) -> bool {
+        self.since.elapsed() >= Duration::from_millis(self.ms.into())
+    }
 }
 
 /// The bytes of a send: kept until it is reported, since they are the library's until then.
@@ -53,6 +87,83 @@ pub(super) struct Send {
     pub(super) sync: bool,
     pub(super) length: usize,
     pub(super) bytes: Bytes,
+    pub(super) limit: Option<Limit>,
+    pub(super) cancelled: bool,
+}
+
+impl Send {
+    /// Whether it may end with this status while its socket goes on.
+    pub(super) fn may_end_alone(&self, status: c_int) -> bool {
+        ends_alone(status, self.cancelled, self.limit)
+    }
+
+    /// Whether it is to end, whatever its peer does.
+    pub(super) fn must_end(&self) -> bool {
+        self.cancelled || self.limit.is_some_and(Limit::is_short)
+    }
+}
+
+/// Whether an operation may end with this status while its socket goes on.
+fn ends_alone(status: c_int, cancelled: bool, limit: Option<Limit>) -> bool {
+    match status {
+        c::CANCELLED => cancelled,
+        c::TIMED_OUT => limit.is_some_and(Limit::is_over),
+        _ => false,
+    }
+}
+
+/// A recv that was accepted.
+#[derive(Debug)]
+pub(super) struct Recv {
+    pub(super) limit: Option<Limit>,
+    pub(super) cancelled: bool,
+}
+
+impl Recv {
+    /// Whether it may end with this status while its socket goes on.
+    pub(super) fn may_end_alone(&self, status: c_int) -> bool {
+        ends_alone(status, self.cancelled, self.limit)
+    }
+
+    /// Whether it is to end, whatever its peer does.
+    pub(super) fn must_end(&self) -> bool {
+        self.cancelled || self.limit.is_some_and(Limit::is_short)
+    }
+}
+
+/// A timer that was accepted.
+#[derive(Debug)]
+pub(super) struct Timer {
+    pub(super) id: usize,
+    pub(super) delay: Limit,
+    pub(super) cancelled: bool,
+}
+
+/// A connect that was accepted.
+#[derive(Debug)]
+pub(super) struct Connect {
+    pub(super) to: Far,
+    /// Kept for as long as somebody is to take the connection, or nobody.
+    pub(super) listener: Option<OwnedFd>,
+    pub(super) limit: Option<Limit>,
+}
+
+/// Where a socket is being connected to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Far {
+    /// A listener that takes it.
+    Listens,
+    /// A listener that takes nobody any more.
+    Full,
+    /// No listener.
+    Nobody,
+}
+
+impl Connect {
+    /// Whether it is still to end: nobody waits for one that takes no end.
+    pub(super) fn is_due(&self) -> bool {
+        self.to != Far::Full || self.limit.is_some_and(Limit::is_short)
+    }
 }
 
 /// Bytes on their way; only their number is printed.
@@ -84,10 +195,77 @@ impl Pipe {
         self.taken += if is_next { bytes.len() } else { 0 };
         is_next
     }
+}
 
-    /// Only so many are on their way.
-    pub(super) fn truncate(&mut self, len: usize) {
-        self.bytes.truncate(self.taken + len);
+/// What a socket sends, as its peer is to read it.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    /// The sends that it has not read to their ends, as they were issued.
+    parts: VecDeque<Part>,
+    /// What it has read, and of which send is not known yet.
+    read: Vec<u8>,
+}
+
+/// What the peer is to read of a send.
+struct Part {
+    send: usize,
+    bytes: Vec<u8>,
+    /// So many of them it has read.
+    read: usize,
+    /// So many of them went: it has been reported.
+    gone: Option<usize>,
+    /// It may end before all of them have gone, and the next send follow.
+    may_end: bool,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sends to be read, {} bytes of them", self.parts.len(), self.read.len())
+    }
+}
+
+impl Outgoing {
+    pub(super) fn put(&mut self, send: usize, bytes: Vec<u8>, may_end: bool) {
+        self.parts.push_back(Part { send, bytes, read: 0, gone: None, may_end });
+    }
+
+    /// This send may end before all of it has gone.
+    pub(super) fn may_end(&mut self, send: usize) {
+        self.parts.iter_mut().filter(|part| part.send == send).for_each(|part| part.may_end = true);
+    }
+
+    /// This send has been reported with so many bytes; false if the peer has read something else.
+    pub(super) fn reported(&mut self, send: usize, gone: usize) -> bool {
+        self.parts.iter_mut().filter(|part| part.send == send).for_each(|part| part.gone = Some(gone));
+        self.is_right()
+    }
+
+    /// The peer has read these bytes; false if others were next.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> bool {
+        self.read.extend_from_slice(bytes);
+        self.is_right()
+    }
+
+    /// Holds what has been read against what was sent, as far as it is known what that is.
+    fn is_right(&mut self) -> bool {
+        while let Some(part) = self.parts.front_mut() {
+            if part.gone.is_none() && part.may_end {
+                return true;
+            }
+            let gone = part.gone.unwrap_or(part.bytes.len());
+            let Some(left) = gone.checked_sub(part.read) else { return false };
+            let count = left.min(self.read.len());
+            if self.read[..count] != part.bytes[part.read..part.read + count] {
+                return false;
+            }
+            self.read.drain(..count);
+            part.read += count;
+            if part.read < gone {
+                return true;
+            }
+            self.parts.pop_front();
+        }
+        self.read.is_empty()
     }
 }
 
@@ -100,7 +278,10 @@ pub(super) struct Socket {
     /// The other end; `None` when it has been closed.
     pub(super) peer: Option<OwnedFd>,
     pub(super) ended: bool,
-    pub(super) recv: bool,
+    /// Its connect has not been reported.
+    pub(super) connect: Option<Connect>,
+    pub(super) recv: Option<Recv>,
+    pub(super) timer: Option<Timer>,
     pub(super) eof: bool,
     pub(super) shutdown: bool,
     pub(super) ending: Option<Ending>,
@@ -108,8 +289,8 @@ pub(super) struct Socket {
     pub(super) found_closed: bool,
     pub(super) sends: VecDeque<Send>,
     pub(super) send_failed: bool,
-    /// Bytes of accepted sends that the peer has not received yet.
-    pub(super) to_peer: Pipe,
+    /// Accepted sends that the peer has not received yet.
+    pub(super) to_peer: Outgoing,
     /// Bytes of sends that were reported as sent, less those that the peer has received.
     pub(super) sent_ahead: i64,
     /// Bytes that the peer has sent and no recv has brought.
@@ -130,6 +311,11 @@ impl Socket {
         self.sends.iter().any(|send| matches!(send.bytes, Bytes::ReadBuffer(at) if at == address))
     }
 
+    pub(super) fn has_send(&self, id: usize) -> bool {
+        self.sends.iter().any(|send| send.id == id)
+    }
+
+    /// The async sends that are outstanding, and their bytes.
     pub(super) fn queued(&self) -> (usize, usize) {
         let asyncs = self.sends.iter().filter(|send| !send.sync);
         asyncs.fold((0, 0), |(count, bytes), send| (count + 1, bytes + send.length))
@@ -179,6 +365,7 @@ pub(super) struct World {
     pub(super) calling: Option<&'static str>,
     pub(super) in_callbacks: u8,
     pub(super) next_send: usize,
+    pub(super) next_timer: usize,
     /// Shared buffers that have not been released.
     pub(super) shared: usize,
     pub(super) next_byte: u8,
@@ -249,6 +436,16 @@ impl World {
             Some(port) if self.ports[port].deleted => vec![c::CLOSED],
             Some(_) => Vec::new(),
         }
+    }
+
+    /// Whether the innermost callback in progress is one of this port.
+    pub(super) fn is_inside(&self, port: usize) -> bool {
+        self.callbacks.last().is_some_and(|callback| callback.port == port)
+    }
+
+    /// Whether a shutdown of this port has begun.
+    pub(super) fn is_shut_down(&self, handle: Handle) -> bool {
+        self.port_of(handle).is_some_and(|at| self.ports[at].shut_down.is_some())
     }
 
     /// Whether a callback of this socket is in progress.
