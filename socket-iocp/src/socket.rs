@@ -312,12 +312,8 @@ impl<W> Machine<W> {
         }
     }
 
-    /// Closes gracefully; true if the linger limit starts to run. A socket that is not connected yet has nothing to wait for,
-    /// unless something is to be sent.
+    /// Closes gracefully; true if the linger limit starts to run.
     pub(crate) fn close(&mut self) -> bool {
-        if self.phase == Phase::Open && !self.is_connected() && self.sends.is_flushed() {
-            self.end(None, Close::Background);
-        }
         if self.phase != Phase::Open {
             return false;
         }
@@ -523,6 +519,12 @@ impl<W> Machine<W> {
         }
         if self.sends.start_cut() {
             return Some(Step::CancelSend);
+        }
+        // A connect is waited for only to send what was issued before the close, some of which may come after it.
+        let in_vain = self.phase == Phase::Closing && self.sends.is_flushed() && !in_transit;
+        if in_vain && !self.is_connected() {
+            self.end(None, Close::Background);
+            return self.next_ending_step(in_transit);
         }
         if self.connect == Connect::Wanted {
             self.connect = Connect::Pending;

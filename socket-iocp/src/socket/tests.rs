@@ -605,7 +605,7 @@ fn a_connect_that_beats_its_cancel_is_told() {
 fn a_close_waits_for_a_connect_only_to_send() {
     let mut machine = Under::new(Origin::Unconnected, true);
     assert_eq!(steps(&mut machine), [Step::StartConnect]);
-    assert!(!machine.close());
+    assert!(machine.close());
     assert_eq!(steps(&mut machine), [Step::CancelConnect]);
     machine.connect_ended(Err(Failure::Cancelled));
     assert_eq!(steps(&mut machine), []);
@@ -657,4 +657,19 @@ fn a_connect_that_takes_too_long_ends_by_reset() {
     machine.connect_ended(Ok(()));
     assert_eq!(steps(&mut machine), []);
     assert_eq!(events(&mut machine), ["connected", "sent 1 0 Err(Cancelled)", "farewell Err(TimedOut) Reset"]);
+}
+
+#[test]
+fn a_close_that_overtakes_a_send_waits_for_it_and_for_the_connect() {
+    let mut machine = Under::new(Origin::Unconnected, true);
+    assert!(machine.close());
+    assert_eq!(steps_in_transit(&mut machine, true), [Step::StartConnect]);
+    send(&mut machine, b"late", 1);
+    assert_eq!(steps(&mut machine), []);
+    // With its cancel nothing is left to be sent.
+    assert_eq!(machine.cancel_sends(|_| true), 1);
+    assert_eq!(steps(&mut machine), [Step::CancelConnect]);
+    machine.connect_ended(Err(Failure::Cancelled));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["sent 1 0 Err(Cancelled)", "farewell Ok(()) Background"]);
 }
