@@ -83,6 +83,8 @@ pub(crate) struct Circumstances {
     pub(crate) deleted: bool,
     /// The port's shutdown has begun: it closes what is idle.
     pub(crate) shut_down: bool,
+    /// The other end is the port's too, and has cut what it sends.
+    pub(crate) peer_cut: bool,
     /// The port's idle time-out.
     pub(crate) idle: Option<Duration>,
     /// The network's clock.
@@ -406,7 +408,8 @@ impl Socket {
         let Some(connect) = self.connect.take().filter(|_| !self.ended) else {
             return Err(format!("a connect callback without a connect: {self:?}"));
         };
-        if connect.whither != Whither::Far || connect.ends != ends {
+        let answers = matches!(connect.whither, Whither::Far | Whither::Own(_));
+        if !answers || connect.ends != ends {
             return Err(format!("{connect:?} has connected {ends:?}: {self:?}"));
         }
         self.connected_late = connect.is_over(now);
@@ -456,7 +459,7 @@ impl Socket {
                 return Err(format!("a second FIN: {self:?}"));
             }
         }
-        if !self.incoming.is_at(self.received, bytes) {
+        if !around.peer_cut && !self.incoming.is_at(self.received, bytes) {
             return Err(format!("wrong bytes at {}: {self:?}", self.received));
         }
         self.received += bytes.len() as u64;
@@ -613,6 +616,10 @@ impl Socket {
             (_, Ok(())) => false,
             (_, Err(code)) => failed(code),
         };
+        let undisturbed = !around.may_fail && !around.closed_behind && !around.deleted;
+        if self.ending == Some(Ending::Close) && code.is_ok() && self.send_failed && undisturbed {
+            return Err(format!("a close that has not sent everything says that all is well: {self:?}"));
+        }
         let kept = self.ending == Some(Ending::Remove) && code.is_ok();
         if !explained || handed_back != kept {
             return Err(format!("a farewell of {code:?}, handed back: {handed_back}: {self:?}"));

@@ -64,6 +64,8 @@ pub enum Op {
 pub enum Whither {
     /// To the network's own listener.
     Far,
+    /// To a listener of the port: then it has both ends.
+    Own(u8),
     /// To an address where nobody listens.
     Nobody,
     /// To an address where nobody answers.
@@ -254,7 +256,8 @@ pub(crate) fn call(random: &mut Rng) -> Call {
 fn connect_out(random: &mut Rng) -> Op {
     let whither = match random.u8(..8) {
         0 => Whither::Nobody,
-        1 | 2 => Whither::Silent,
+        1 => Whither::Silent,
+        2 | 3 => Whither::Own(random.u8(..)),
         _ => Whither::Far,
     };
     let limit_ms = if random.bool() { time_ms(random).max(1) } else { 0 };

@@ -3,7 +3,7 @@
 use crate::bytes::Stream;
 use crate::handler::{ListenerToken, OwnedBytes, SocketToken, Tortured, WriteToken};
 use crate::model::{Broken, Circumstances, Connect, Ending, Given, Limits, Socket};
-use crate::program::{self, Call, Setup};
+use crate::program::{self, Call, Setup, Whither};
 use crate::refusal;
 use fastrand::Rng;
 use socket_iocp::sim::{Network, Peer};
@@ -97,6 +97,10 @@ pub(crate) struct Client {
     failed: bool,
     /// The socket's place, once it is in the port.
     pub(crate) place: Option<usize>,
+    /// It is no client: both ends are the port's.
+    ours: bool,
+    /// The place of the other end's socket, if that is in the port.
+    partner: Option<usize>,
     /// Its socket was refused by its accept callback, or never given to one.
     refused: bool,
 }
@@ -128,6 +132,8 @@ pub(crate) struct State {
     pub(crate) shutdown: Option<Duration>,
     /// Bytes of async sends on sockets that were refused: they may still count in the port.
     unsettled: usize,
+    /// The program is over: ends of one connection that are both the port's leave each other alone.
+    pub(crate) resting: bool,
     pub(crate) reactions: Rng,
     pub(crate) callbacks: u64,
     /// Calls made, clients' actions, turns.
@@ -155,6 +161,7 @@ impl State {
             deleted: false,
             shutdown: None,
             unsettled: 0,
+            resting: false,
             reactions: Rng::with_seed(setup.seed),
             callbacks: 0,
             operations: 0,
@@ -178,7 +185,8 @@ impl State {
         };
         let now = self.network.now();
         let deleted = self.deleted || self.shutdown.is_some_and(|deadline| now >= deadline);
-        Circumstances { may_fail, closed_behind, deleted, shut_down: self.shutdown.is_some(), idle, now }
+        let peer_cut = self.clients[client].partner.is_some_and(|partner| self.sockets[partner].is_cut());
+        Circumstances { may_fail, closed_behind, deleted, shut_down: self.shutdown.is_some(), peer_cut, idle, now }
     }
 
     /// The port is shut down; of several deadlines the earliest counts.
@@ -192,7 +200,9 @@ impl State {
 
     fn client_sent(&self, place: usize) -> (u64, bool) {
         let client = &self.clients[self.of_sockets[place].0];
-        (client.written, client.fin)
+        let partner = client.partner.map(|partner| &self.sockets[partner]);
+        // Of one that is ours, when its FIN goes and after what is not followed.
+        (partner.map_or(client.written, Socket::issued), client.fin || client.ours)
     }
 
     // ---- the port's sockets ----
@@ -220,6 +230,8 @@ impl State {
             disturbed: false,
             failed: false,
             place: None,
+            ours: false,
+            partner: None,
             refused: false,
         });
         place
@@ -242,9 +254,25 @@ impl State {
         let place = self.add_socket(handle, client, raw);
         let socket = self.sockets.pop().expect("just added");
         self.sockets.push(socket.connecting(connect));
+        // Either end may end the connection.
+        self.clients[client].ours = matches!(connect.whither, Whither::Own(_));
+        self.clients[client].disturbed = self.clients[client].ours;
         if let Some(local) = connect.ends.0 {
             self.connecting.insert(local, place);
         }
+    }
+
+    /// The port has accepted a connection that it has made itself; `near` is the place of the other end.
+    fn add_partner(&mut self, handle: SocketHandle, near: usize, raw: RawSocket) -> usize {
+        let client = self.add_client_with(None);
+        let near_client = self.of_sockets[near].0;
+        let (outgoing, incoming) = (self.clients[near_client].incoming, self.clients[near_client].outgoing);
+        let of = &mut self.clients[client];
+        (of.outgoing, of.incoming, of.ours, of.disturbed) = (outgoing, incoming, true, true);
+        of.partner = Some(near);
+        let place = self.add_socket(handle, client, raw);
+        self.clients[near_client].partner = Some(place);
+        place
     }
 
     /// The network's own listener has taken a connection. True if that of a socket in the port, which it is.
@@ -266,6 +294,12 @@ impl State {
     pub(crate) fn add_again(&mut self, handle: SocketHandle, before: usize, raw: RawSocket) {
         let client = self.of_sockets[before].0;
         self.clients[client].place = Some(self.sockets.len());
+        let (places, now_at) = (self.connecting.values_mut(), self.sockets.len());
+        places.filter(|place| **place == before).for_each(|place| *place = now_at);
+        if let Some(partner) = self.clients[client].partner {
+            let partner = self.of_sockets[partner].0;
+            self.clients[partner].partner = Some(self.sockets.len());
+        }
         self.sockets.push(self.sockets[before].again(handle));
         self.of_sockets.push((client, false));
         self.raws.push(raw);
@@ -367,6 +401,9 @@ impl State {
 
     /// What a callback does: calls on its own socket, and on others.
     pub(crate) fn react(&mut self, port: &PortHandle<Tortured>, place: usize) {
+        if self.resting && self.clients[self.of_sockets[place].0].ours {
+            return;
+        }
         for _ in 0..self.reactions.u8(0..=2) {
             let own = self.reactions.u8(..) < 200;
             let other = self.reactions.u8(..);
@@ -393,8 +430,12 @@ impl State {
         let Some(remote) = remote else {
             // The system does not name a peer that has gone. Whoever it was, it is refused.
             let gone = self.clients.iter().any(|client| client.disturbed && client.place.is_none());
+            let gone = gone || !self.connecting.is_empty();
             return if gone { Ok(None) } else { Err("an accept callback without a remote address".into()) };
         };
+        if let Some(near) = self.connecting.remove(&remote) {
+            return Ok(Some(self.add_partner(handle, near, raw)));
+        }
         let client = *self.by_address.get(&remote).ok_or("an accept callback for no client of ours")?;
         if self.clients[client].place.is_some() {
             return Err(format!("client {client} is accepted twice"));
@@ -424,7 +465,10 @@ impl State {
     }
 
     pub(crate) fn received(&mut self, place: usize, result: &Result<Vec<u8>, Error>) -> Result<(), Broken> {
-        let (size, from_client) = (self.setup.read_buffer_size, self.client_sent(place));
+        let (size, mut from_client) = (self.setup.read_buffer_size, self.client_sent(place));
+        if self.clients[self.of_sockets[place].0].ours && result.as_ref().is_ok_and(Vec::is_empty) {
+            from_client.0 = self.sockets[place].received;
+        }
         let around = self.around(place);
         self.sockets[place].received(result, size, from_client, around)
     }
