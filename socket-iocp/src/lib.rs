@@ -69,7 +69,7 @@
 //! | DEBUG | `listener added`, `listener ended` | `socket`; `reason` |
 //! | DEBUG | `socket added`, `socket ended` | `socket`, `handle`; `reason` |
 //! | TRACE | `recv issued`, `send issued` | `handle`; `bytes`: the call has been accepted, and the completion may have come before |
-//! | TRACE | `recv completed`, `send completed` | `handle`, `bytes`; `ok` |
+//! | TRACE | `recv completed`, `send completed` | `handle`, `bytes`, `ok` |
 
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks, missing_docs)]
 

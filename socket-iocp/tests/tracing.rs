@@ -112,7 +112,7 @@ fn a_port_tells_what_it_does() {
     for expected in [
         "DEBUG socket added: port socket handle",
         "TRACE recv issued: port handle",
-        "TRACE recv completed: port handle bytes=5",
+        "TRACE recv completed: port handle bytes=5 ok=true",
         "TRACE send issued: port handle bytes=5",
         "TRACE send completed: port handle bytes=5 ok=true",
         "DEBUG socket ended: port socket handle reason=\"closed or removed\"",
