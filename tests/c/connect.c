@@ -74,23 +74,23 @@ static void succeeds( void )
 {
     static char early[] = "early";
     struct sockaddr_in address;
-    SOCKET listener = listen_on_loopback( &address ), far;
+    SOCKET listener = listen_on_loopback( &address ), peer;
     void *handle = issue( &address, LONG_MS );
     CHECK_OK( socket_iocp_issue_async_send( port, handle, early, 5, NULL ) );
     CHECK_OK( socket_iocp_issue_recv( port, handle ) );
     CHECK_CODE( BUSY, socket_iocp_issue_recv( port, handle ) );
-    far = accept( listener, NULL, NULL );
+    peer = accept( listener, NULL, NULL );
     expect_connects( 1 );
     CHECK( last_remote.sin_port == address.sin_port && last_remote.sin_addr.s_addr == address.sin_addr.s_addr );
     CHECK( last_local.sin_port != 0 && last_local.sin_addr.s_addr == htonl( INADDR_LOOPBACK ) );
-    expect_bytes( far, "early" );
-    write_all( far, "answer", 6 );
+    expect_bytes( peer, "early" );
+    write_all( peer, "answer", 6 );
     CHECK( await( SENT, 1 ).completion.status == 0 );
     CHECK( await( RECEIVED, 1 ).byte_count == 6 );
     CHECK_OK( socket_iocp_abort_socket( port, handle ) );
     CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
-    expect_reset( far );
-    close_socket( far );
+    expect_reset( peer );
+    close_socket( peer );
     close_socket( listener );
     forget_events();
 }
