@@ -186,8 +186,9 @@ impl<H: Handler> Slot<H> {
         }
     }
 
-    /// The bytes in this socket's async sends outstanding, if the port counts them; `None` if it is another socket by now.
+    /// The bytes in this socket's async sends outstanding, if the port counts them; `None` if it has begun its farewell, or is
+    /// another socket by now.
     pub(crate) fn queued_bytes(&self, generation: u32) -> Option<u32> {
-        self.head.bytes.count(generation).filter(|_| self.head.word.is_live(generation))
+        self.head.bytes.count(generation).filter(|_| self.head.word.is_before_farewell(generation))
     }
 }

@@ -88,6 +88,12 @@ impl Word {
         word as u32 == generation && word & LIVE != 0
     }
 
+    /// Whether the socket of this generation lives and has not begun its farewell, in which its handle is dead.
+    pub(crate) fn is_before_farewell(&self, generation: u32) -> bool {
+        let word = self.0.load(Ordering::Acquire);
+        word as u32 == generation && word & (LIVE | FAREWELL) == LIVE
+    }
+
     /// Whether any socket lives here.
     pub(crate) fn is_occupied(&self) -> bool {
         self.0.load(Ordering::Acquire) & LIVE != 0
