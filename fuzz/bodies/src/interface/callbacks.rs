@@ -228,6 +228,7 @@ fn inside(callback: Callback, number: RawFd, count: u64, judge: impl FnOnce(i32)
     let (calling, depth) = world(|world| {
         world.called_back += 1;
         world.callbacks.push(callback);
+        world.ports[callback.port].farewells += u64::from(callback.operation == FAREWELL);
         (world.calling, world.callbacks.len())
     });
     if let Some(call) = calling {
@@ -251,7 +252,6 @@ fn inside(callback: Callback, number: RawFd, count: u64, judge: impl FnOnce(i32)
         world.callbacks.pop();
         if let (FAREWELL, Some(at)) = (callback.operation, callback.socket) {
             world.sockets[at].lent = None;
-            world.ports[callback.port].farewells += 1;
         }
     });
 }

@@ -35,12 +35,13 @@ impl World {
         wrong.extend(self.wrong_socket(call.port, call.socket));
         wrong.extend(call.no_data.then_some(c::NULL_POINTER));
         wrong.extend(call.limit.is_some_and(Limit::is_too_long).then_some(c::INVALID_ARGUMENT));
+        let has_timers = |at: usize| self.ports[at].given.timer_callback_function.is_some();
+        if call.what == What::Timer && !self.port_of(call.port).is_none_or(has_timers) {
+            wrong.push(c::UNSUPPORTED);
+        }
         let Some(at) = self.socket_of(call.socket) else { return wrong };
         let socket = &self.sockets[at];
         let port = &self.ports[socket.port];
-        if call.what == What::Timer && port.given.timer_callback_function.is_none() {
-            wrong.push(c::UNSUPPORTED);
-        }
         // In a callback of a port that is being deleted a call may still be accepted.
         let inside = self.is_inside(socket.port);
         let accepted_late = port.deleted && inside && !socket.ended && self.port_of(call.port) == Some(socket.port);
@@ -123,7 +124,10 @@ impl World {
             }
             What::CancelTimer => socket.timer.iter_mut().for_each(|timer| timer.cancelled = true),
             What::Shutdown => socket.shutdown = true,
-            What::Close => socket.ending = Some(Ending::Close),
+            What::Close => {
+                socket.ending = Some(Ending::Close);
+                socket.connect.iter_mut().for_each(|connect| connect.lingers = !socket.sends.is_empty());
+            }
             What::Abort => socket.ending = Some(Ending::Abort { closing: socket.ending == Some(Ending::Close) }),
             What::Remove => socket.ending = Some(Ending::Remove),
             _ => {}

@@ -16,7 +16,7 @@ mod world;
 use perform::{delete_port, perform, release_buffer, run_port};
 use script::Script;
 use std::fs;
-use world::{Connect, Ending, Send, Socket, World, note, world};
+use world::{Connect, Ending, Far, Send, Socket, World, note, world};
 
 /// Rounds without a callback after which nothing is expected to move any more.
 const QUIET_ROUNDS: usize = 4;
@@ -98,8 +98,12 @@ fn due() -> Option<String> {
 
 /// Whether something should have been reported of a socket whose port goes on.
 fn is_due(socket: &Socket) -> bool {
-    // It may wait for ever, and what was issued on it waits with it, but for what has a time limit.
-    let waits = socket.connect.as_ref().is_some_and(|connect| !connect.is_due());
+    // It may wait for ever, and what was issued on it waits with it, but for what has a time limit. When it is closed, the
+    // connect has the linger limit instead of its own.
+    let waits = socket.connect.as_ref().is_some_and(|connect| match socket.ending {
+        None => !connect.is_due(),
+        Some(_) => connect.to == Far::Full && connect.lingers,
+    });
     let send_due = !socket.sends.is_empty() && !waits || socket.sends.iter().any(Send::must_end);
     match socket.ending {
         None => {
@@ -111,7 +115,7 @@ fn is_due(socket: &Socket) -> bool {
                 || send_due
         }
         // It waits for the peer's FIN, or for the connect if there is something to send.
-        Some(Ending::Close) => socket.fin || send_due || waits && socket.sends.is_empty(),
+        Some(Ending::Close) => socket.fin || send_due || socket.connect.is_some() && !waits,
         Some(_) => true,
     }
 }

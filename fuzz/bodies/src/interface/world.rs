@@ -146,6 +146,8 @@ pub(super) struct Connect {
     /// Kept for as long as somebody is to take the connection, or nobody.
     pub(super) listener: Option<OwnedFd>,
     pub(super) limit: Option<Limit>,
+    /// It was closed with something to send: it waits up to the linger limit.
+    pub(super) lingers: bool,
 }
 
 /// Where a socket is being connected to.
