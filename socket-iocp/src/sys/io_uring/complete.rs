@@ -109,11 +109,6 @@ impl Backend {
                 self.cancels.take(tag);
                 Ok(())
             }
-            // The queue of a Unix listener is full, and the socket is not to block: no poll would wait until it is not.
-            Err(libc::EAGAIN) => {
-                self.cancels.take(tag);
-                Err(Failure::Shortage)
-            }
             Err(errno) => Err(self.failure(tag, errno)),
         }
     }

@@ -48,6 +48,7 @@ use self::ring::{Entered, Ring};
 use self::standing::Standing;
 use self::tag::{Kind, Tag};
 use self::zero_copy::ZeroCopy;
+use super::readiness;
 use super::{Accepted, CancelOutcome, Completion, Config, Direction, Failure, Key, ListenerKey, SocketIo, Submitted};
 use crate::buffer::{BufferPool, ReadBuffer};
 use crate::{Error, RawSocket};
@@ -214,7 +215,8 @@ impl Backend {
         Submitted::Pending
     }
 
-    /// One connect. The kernel waits for its end whatever `O_NONBLOCK` says; a kernel that does not is polled for.
+    /// One connect. The kernel waits for its end whatever `O_NONBLOCK` says; a kernel that does not is polled for. That of a Unix
+    /// socket is made at once.
     pub(crate) fn connect(
         &mut self,
         _io: &mut SocketIo,
@@ -222,6 +224,11 @@ impl Backend {
         socket: RawSocket,
         address: &SockAddr,
     ) -> Submitted<()> {
+        if address.is_unix() {
+            // It waits for nothing but room in the listener's queue, and the ring would have a thread of the kernel blocked
+            // there, which cancels were seen to miss.
+            return Submitted::Done(readiness::connect_at_once(socket, address));
+        }
         if let Err(error) = self.make_room().and_then(|()| self.make_message_room()) {
             return Submitted::Done(Err(failure_of(error)));
         }

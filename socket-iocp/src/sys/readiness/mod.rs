@@ -384,6 +384,11 @@ impl Backend {
     }
 }
 
+/// The connect of a socket that is connected at once or not at all, as a Unix socket is.
+pub(super) fn connect_at_once(socket: RawSocket, address: &SockAddr) -> Result<(), Failure> {
+    connect::begin(socket, address).map(drop)
+}
+
 /// The socket is no longer open under its number.
 const STRANGER: Failure = Failure::Os(libc::EBADF);
 
