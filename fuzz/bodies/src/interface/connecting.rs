@@ -38,13 +38,11 @@ pub(super) fn connect(step: Step, port: Handle) {
     let limit = Limit::of(step.amount / 16);
     let socket = || net::socket(AddressFamily::UNIX, SocketType::STREAM, None).expect("a socket");
     match step.amount % 16 {
-        // On io_uring a thread of the kernel waits there for room, which a cancel has been seen not to reach: then the port never
-        // ends.
-        6..8 if is_readiness(port) => {
+        6..8 => {
             let (listener, name) = peers::full_listener();
             connect_to(port, socket(), (Far::Full, Some(listener)), &name, limit);
         }
-        0..8 => {
+        0..6 => {
             let (listener, name) = peers::listener();
             connect_to(port, socket(), (Far::Listens, Some(listener)), &name, limit);
         }
@@ -62,10 +60,6 @@ pub(super) fn connect(step: Step, port: Handle) {
         }
         choice => wrong_address(port, socket(), choice == 14),
     }
-}
-
-fn is_readiness(port: Handle) -> bool {
-    world(|world| world.port_of(port).is_some_and(|at| world.ports[at].given.backend == c::READINESS))
 }
 
 /// Issues a connect with which nothing is wrong, but for its time limit perhaps; 0 is none.
