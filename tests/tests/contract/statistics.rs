@@ -48,11 +48,12 @@ fn the_workers_add_up_to_the_port(lab: &Lab) {
     assert_eq!((whole.queued_sends_now, whole.queued_bytes_now), (0, 0), "they are not counted");
     for (number, worker) in workers.iter().enumerate() {
         assert_eq!((worker.workers_now, worker.sockets_now, worker.received_bytes), (1, 2, 10), "worker {number}");
-        assert!(worker.waits > 0 && worker.listeners_now <= 1, "worker {number}");
+        assert!(worker.listeners_now <= 1, "worker {number}");
     }
     let sum = |count: fn(&Statistics) -> u64| workers.iter().map(count).sum::<u64>();
     assert_eq!((sum(|worker| worker.accepts), sum(|worker| worker.sent_bytes)), (6, 30));
-    assert!(sum(|worker| worker.listeners_now) >= 1);
+    // One that found its work before it first waited may not have waited.
+    assert!(sum(|worker| worker.waits) > 0 && sum(|worker| worker.listeners_now) >= 1);
     assert_eq!(port.worker_statistics(3), None);
     assert_eq!(port.worker_statistics(usize::MAX), None);
 }
