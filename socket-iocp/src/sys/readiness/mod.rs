@@ -384,7 +384,8 @@ impl Backend {
     }
 }
 
-/// The connect of a socket that is connected at once or not at all, as a Unix socket is.
+/// The connect of a socket that is connected at once or not at all, as a Unix socket is: io_uring makes it so too.
+#[cfg(target_os = "linux")]
 pub(super) fn connect_at_once(socket: RawSocket, address: &SockAddr) -> Result<(), Failure> {
     connect::begin(socket, address).map(drop)
 }
