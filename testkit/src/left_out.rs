@@ -42,6 +42,7 @@ pub const LEFT_OUT: &[LeftOut] = &[
     windows("contract::driven_pollable", "a completion port is no descriptor that a foreign event loop could poll"),
     windows("contract::connect_unix", "std has no sockets of the Unix family on Windows"),
     windows("contract::unix_sockets", "std has no sockets of the Unix family on Windows"),
+    windows("contract::multishot_recv", "the option is io_uring's, and changes nothing there"),
     windows("signals", "Windows has no signals"),
     windows("signal_storm", "Windows has no signals"),
     windows("address_space", "Windows has no limit of a process's address space"),
