@@ -249,8 +249,10 @@ impl Server {
     fn shut_down(self, grace: Duration, events: &Receiver<Event>, over: Sender<Event>) -> (Ended, bool) {
         let Server { port, endpoint } = self;
         endpoint.remove_file();
-        port.handler().finish();
         let handle = PortHandle::clone(&port);
+        // It may be over already. What comes to an end from here on is counted as finished.
+        let _ = handle.begin_shutdown(grace);
+        port.handler().finish();
         thread::scope(|scope| {
             let ending = scope.spawn(move || {
                 let ended = port.shutdown(grace);

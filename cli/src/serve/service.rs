@@ -49,7 +49,7 @@ impl Service {
         Service { reads_on: true, ..self }
     }
 
-    /// From now on each connection says no more than it has to: the port is going to be shut down.
+    /// From now on each connection says no more than it has to: the port is being shut down.
     pub fn finish(&self) {
         self.finishes.store(true, Ordering::Relaxed);
     }
