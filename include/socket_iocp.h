@@ -600,6 +600,53 @@ int socket_iocp_set_accept_backlog( void *socket_iocp_state, SOCKET socket, size
 
 
 /* -------------------------------------------------------------------------------------------------------------------
+ * Sockets for another process
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/* The most bytes that go beside a passed socket. */
+#define SOCKET_IOCP_MAX_PASSED_DATA 4096
+
+/*
+ * Sends a socket to the process at the other end of channel, which gets it by socket_iocp_take_passed_socket(), and length bytes at
+ * data beside it, in one message. No port is involved.
+ *
+ * To move a live connection, remove its socket from the port and pass it from its farewell on; what has been received and not
+ * answered yet goes in data, or over the channel as ordinary bytes. A listen socket is passed after its listen error callback.
+ * Both processes have the socket then: the caller closes its own, which ends nothing while the other one is open, when the
+ * other process has said that it has its own. The message is lost if that process ends before it reads it.
+ *
+ *   channel: connected. On POSIX a stream socket of the Unix family. On Windows any stream socket, since what goes over it is a
+ *   description of which only the process with the number process_id can make a socket; elsewhere process_id is not used.
+ *
+ * Both processes use the same version of this library; whoever is at the other end is trusted with the socket. The call waits
+ * until the message is written, as a write to channel does. Several threads must not use one channel at once.
+ *
+ * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (length is above SOCKET_IOCP_MAX_PASSED_DATA; on POSIX, channel is not of the Unix family;
+ * on Windows, there is no such process), SOCKET_IOCP_E_BAD_SOCKET, SOCKET_IOCP_E_NOT_SOCKET, SOCKET_IOCP_E_BROKEN_PIPE or _RESET
+ * (nobody reads from the channel any more), SOCKET_IOCP_E_UNSUPPORTED (Windows: the socket's provider cannot share it),
+ * SOCKET_IOCP_E_OS (Windows: no right to give that process a handle). If bytes of the message may have gone, the channel is of no
+ * use any more.
+ *
+ * See unix(7), SCM_RIGHTS; WSADuplicateSocket.
+ */
+int socket_iocp_pass_socket( SOCKET channel, DWORD process_id, SOCKET socket, const void *data, size_t length );
+
+/*
+ * Waits for a socket that another process sends by socket_iocp_pass_socket() over channel, and stores it in *socket: open, the
+ * caller's, not inherited by programs that this one starts, ready to be added to a port. What was sent beside it is stored at
+ * data, and its length in *length.
+ *
+ *   length: on entry the room at data, at least SOCKET_IOCP_MAX_PASSED_DATA.
+ *
+ * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (*length is below that, and nothing was read; or what came is no passed socket: the channel
+ * is of no use any more), SOCKET_IOCP_E_EOF (the other process has closed the channel, perhaps in the middle of a message),
+ * SOCKET_IOCP_E_NO_DESCRIPTORS (this process can have no more; the message is read, the sender still has its socket),
+ * SOCKET_IOCP_E_BAD_SOCKET, SOCKET_IOCP_E_NOT_SOCKET.
+ */
+int socket_iocp_take_passed_socket( SOCKET channel, SOCKET *socket, void *data, size_t *length );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
  * The graceful end
  * ---------------------------------------------------------------------------------------------------------------- */
 

@@ -83,6 +83,15 @@ fn the_limit_of_a_vectored_send_is_the_same() {
 }
 
 #[test]
+fn the_limit_of_what_is_passed_with_a_socket_is_the_same() {
+    let limit = engine::MAX_PASSED_DATA as i64;
+    assert_eq!(
+        constants("SOCKET_IOCP_MAX_PASSED"),
+        BTreeMap::from([("SOCKET_IOCP_MAX_PASSED_DATA".to_owned(), limit)])
+    );
+}
+
+#[test]
 fn versions_are_the_same() {
     let parts = constants("SOCKET_IOCP_VERSION_");
     let part = |name: &str| parts[&format!("SOCKET_IOCP_VERSION_{name}")];
@@ -96,6 +105,7 @@ fn every_call_of_the_library_is_in_the_header() {
     let sources = [
         include_str!("calls.rs"),
         include_str!("connecting.rs"),
+        include_str!("passing.rs"),
         include_str!("queries.rs"),
         include_str!("sends.rs"),
         include_str!("timed.rs"),

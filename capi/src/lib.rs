@@ -12,6 +12,7 @@ mod calls;
 mod connecting;
 mod current;
 mod handler;
+mod passing;
 mod platform;
 mod ports;
 mod queries;

@@ -86,6 +86,7 @@ mod lock;
 mod open;
 mod options;
 mod owned;
+mod passing;
 mod planted;
 mod port;
 mod send_queue;
@@ -107,6 +108,7 @@ pub use options::{
     BackendKind, MAX_BUSY_POLL, MAX_IDLE_TIMEOUT, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_SQPOLL, MAX_THREADS, Options,
 };
 pub use owned::Socket;
+pub use passing::{MAX_PASSED_DATA, PassedSocket, pass_socket, take_passed_socket};
 pub use port::{ListenerHandle, NotAdded, Port, PortHandle, Rejected};
 pub use shutdown::Ended;
 pub use statistics::Statistics;

@@ -52,6 +52,7 @@ pub const LEFT_OUT: &[LeftOut] = &[
     windows("contract::accept_backlog::it_bounds_what_is_taken", QUEUE),
     windows("contract::accept_backlog::it_bounds_what_several_workers_take", QUEUE),
     windows("contract::accept_backlog::it_is_raised_and_lowered_while_running", QUEUE),
+    windows("passing_descriptors", "what goes over the channel is a description, which any stream carries as bytes"),
     windows("descriptor_exhaustion", "Windows has no limit of a process's handles that a test could reach"),
     windows("idle_memory::ten_thousand_idle_sockets::iocp", BUFFERS),
     windows("idle_memory::ten_thousand_idle_sockets::iocp_pending", BUFFERS),
@@ -63,6 +64,8 @@ pub const LEFT_OUT: &[LeftOut] = &[
     wine("owned_types::what_came_out_goes_in_again", UNTIE),
     wine("contract::remove_listener::a_second_port_serves_on", UNTIE),
     wine("handover", UNTIE),
+    wine("passing::a_connection_under_way_is_served_by_another_process", UNTIE),
+    wine("passing::a_listener_is_served_by_another_process", UNTIE),
 ];
 
 impl On {

@@ -94,6 +94,25 @@ keepalive_client() { # port
     [[ $said =~ ^x(ping$'\n')+bye$ ]] || { printf 'got %q\n' "$said"; return 1; }
 }
 
+# The first server serves the connection that it has, and ends with the last one; its successor serves the next, at the address that
+# the first has chosen.
+handover_client() { # server
+    local control=$work/control address next first second status=1
+    mkfifo "$work/first" "$work/second" || return
+    "$1" 127.0.0.1:0 "$control" >"$work/first" &
+    first=$!
+    if read -r -t 10 _ _ address <"$work/first" && echo_client "${address##*:}" && exec 5<&3; then
+        # It must not hold the client's end of the connection.
+        "$1" 127.0.0.1:1 "$control" 3<&- 5<&- >"$work/second" &
+        second=$!
+        read -r -t 10 _ _ next <"$work/second" && [ "$next" = "$address" ] && echo_client "${next##*:}" &&
+            printf 'still' >&5 && expect 5 still && exec 5<&- && wait "$first" && status=0
+        kill -INT "$second" && wait "$second" || status=1
+    fi
+    [ "$status" = 0 ] || kill "$first"
+    return "$status"
+}
+
 http_client() { # port
     local body
     body=$(printf '%s\r\n' 'GET /below/file.txt HTTP/1.1' 'Host: x' '' 'GET /%2e%2e/files/below/file.txt HTTP/1.1' '' \

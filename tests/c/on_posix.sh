@@ -51,8 +51,9 @@ lead_out() { # its name
     ln -s / "$1"
 }
 
-# A port in an event loop of somebody else's.
-foreign_loops() {
+# The examples that only POSIX has: a hand-over by Unix sockets, a port in an event loop of somebody else's.
+own_examples() {
+    attempt "example handover" handover_client "$work/handover"
     foreign_loop libevent_loop libevent-dev
     foreign_loop libuv_loop libuv1-dev
 }

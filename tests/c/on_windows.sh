@@ -56,7 +56,7 @@ lead_out() { # its name
     :
 }
 
-# A completion port is no descriptor that a foreign loop could poll.
-foreign_loops() {
+# Nothing hands over by Unix sockets, and a completion port is no descriptor that a foreign loop could poll.
+own_examples() {
     :
 }

@@ -62,9 +62,21 @@ pub(crate) fn socket_of(number: abi::Socket) -> Result<Socket, Error> {
 
 /// Leaves a socket to C, open.
 pub(crate) fn disown(socket: Socket) {
-    if let Ok(owned) = socket.into_fd() {
-        let _ = owned.into_raw_fd();
+    into_number(socket);
+}
+
+/// Leaves a socket to C, open, which has its number from here.
+pub(crate) fn into_number(socket: Socket) -> abi::Socket {
+    socket.into_fd().map_or(-1, IntoRawFd::into_raw_fd)
+}
+
+/// A number from C for the time of a call. One that is no open descriptor passes too, if it could be one: the system refuses it.
+pub(crate) fn borrow<'call>(number: abi::Socket) -> Result<BorrowedFd<'call>, Error> {
+    if number < 0 {
+        return Err(ErrorCode::BadSocket.into());
     }
+    // SAFETY: the number is not -1. That it stays open until the call returns is the caller's promise, by the header.
+    Ok(unsafe { BorrowedFd::borrow_raw(number) })
 }
 
 /// Asks something of a socket that stays whose it is.

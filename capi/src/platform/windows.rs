@@ -44,9 +44,21 @@ pub(crate) fn socket_of(number: abi::Socket) -> Result<Socket, Error> {
 
 /// Leaves a socket to C, open.
 pub(crate) fn disown(socket: Socket) {
-    if let Ok(owned) = socket.into_socket() {
-        let _ = owned.into_raw_socket();
+    into_number(socket);
+}
+
+/// Leaves a socket to C, open, which has its number from here.
+pub(crate) fn into_number(socket: Socket) -> abi::Socket {
+    socket.into_socket().map_or(INVALID_SOCKET as abi::Socket, IntoRawSocket::into_raw_socket)
+}
+
+/// A number from C for the time of a call. One that is no open handle passes too, if it could be one: the system refuses it.
+pub(crate) fn borrow<'call>(number: abi::Socket) -> Result<BorrowedSocket<'call>, Error> {
+    if number == INVALID_SOCKET as abi::Socket {
+        return Err(ErrorCode::BadSocket.into());
     }
+    // SAFETY: the number is not INVALID_SOCKET. That it stays open until the call returns is the caller's promise, by the header.
+    Ok(unsafe { BorrowedSocket::borrow_raw(number) })
 }
 
 /// Asks something of a socket that stays whose it is.

@@ -225,6 +225,19 @@ unsafe extern "C" {
     pub(crate) safe fn socket_iocp_shutdown_send(port: Handle, socket: Handle) -> c_int;
     pub(crate) fn socket_iocp_queued_bytes(port: Handle, socket: Handle, bytes: *mut usize) -> c_int;
     pub(crate) fn socket_iocp_shutdown(port: Handle, deadline_ms: u32, ended: *mut ShutDown) -> c_int;
+    pub(crate) fn socket_iocp_pass_socket(
+        channel: RawFd,
+        process: u32,
+        socket: RawFd,
+        data: *const c_void,
+        length: usize,
+    ) -> c_int;
+    pub(crate) fn socket_iocp_take_passed_socket(
+        channel: RawFd,
+        socket: *mut RawFd,
+        data: *mut c_void,
+        length: *mut usize,
+    ) -> c_int;
     pub(crate) safe fn socket_iocp_remove_listen_socket(port: Handle, socket: RawFd) -> c_int;
     pub(crate) safe fn socket_iocp_set_accept_backlog(port: Handle, socket: RawFd, backlog: usize) -> c_int;
     pub(crate) fn socket_iocp_result(port: Handle, completion: *mut Completion) -> c_int;

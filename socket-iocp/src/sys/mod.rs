@@ -69,7 +69,8 @@ pub(crate) use iocp::SocketMemory;
 #[cfg(feature = "sim")]
 pub(crate) use platform::number_at;
 pub(crate) use platform::{
-    INVALID_SOCKET, errno, hints_at_close, place_of, portable_code, process, says_over, sort_accept_error, was_given_up,
+    INVALID_SOCKET, errno, from_io, hints_at_close, passing, place_of, portable_code, process, says_over,
+    sort_accept_error, was_given_up,
 };
 #[cfg(unix)]
 use unix as platform;

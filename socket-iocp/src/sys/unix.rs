@@ -10,6 +10,7 @@ use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
 use std::time::Duration;
 
 mod error;
+pub(crate) mod passing;
 pub(crate) mod process;
 mod thread;
 
@@ -225,7 +226,7 @@ fn on_socket<T>(socket: RawSocket, call: impl FnOnce(&Socket) -> io::Result<T>) 
 }
 
 /// An error of a system call.
-pub(super) fn from_io(error: &io::Error) -> Error {
+pub(crate) fn from_io(error: &io::Error) -> Error {
     error.raw_os_error().map_or_else(|| ErrorCode::Os.into(), Error::from_os)
 }
 

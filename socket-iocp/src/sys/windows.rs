@@ -12,6 +12,7 @@ use windows_sys::Win32::Networking::WinSock;
 
 pub(crate) mod errno;
 mod error;
+pub(crate) mod passing;
 pub(crate) mod process;
 
 pub(super) use error::is_shortage;
@@ -232,7 +233,7 @@ fn on_socket<T>(socket: RawSocket, call: impl FnOnce(&Socket) -> io::Result<T>) 
 }
 
 /// An error of a system call.
-pub(super) fn from_io(error: &io::Error) -> Error {
+pub(crate) fn from_io(error: &io::Error) -> Error {
     error.raw_os_error().map_or_else(|| ErrorCode::Os.into(), Error::from_os)
 }
 

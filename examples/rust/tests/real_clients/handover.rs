@@ -3,20 +3,16 @@
 use crate::command_line::exit_code;
 use crate::on_each_backend;
 use crate::server::{HANDOVER, LIMIT, Server};
+use socket_iocp::{pass_socket, take_passed_socket};
 use socket2::SockRef;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
-
-// What both ends of a hand-over do, to play one of them.
-#[path = "../../src/bin/handover/descriptor.rs"]
-mod descriptor;
 
 on_each_backend!(
     no_client_sees_servers_replace_each_other,
@@ -113,7 +109,7 @@ fn a_successor_that_dies_leaves_the_server_serving(backend: &str) {
         let mut successor = UnixStream::connect(place.control()).expect("a server at the control socket");
         successor.set_read_timeout(Some(LIMIT)).expect("a limit");
         if steps > 0 {
-            let listener = TcpListener::from(descriptor::receive(&successor).expect("a descriptor"));
+            let listener = TcpListener::from(take_passed_socket(&successor).expect("a listener").socket);
             assert_eq!(listener.local_addr().expect("an address"), server.address);
         }
         if steps > 1 {
@@ -143,7 +139,7 @@ fn a_predecessor_that_dies_is_replaced(backend: &str) {
             let predecessor = scope.spawn(|| {
                 let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
                 let (mut successor, _) = control.accept().expect("the successor");
-                descriptor::send(&successor, listener.as_fd()).expect("a successor");
+                pass_socket(&successor, 0, &listener, b"").expect("a successor");
                 if is_told {
                     successor.read_exact(&mut [0]).expect("ready");
                 }

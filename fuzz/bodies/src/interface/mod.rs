@@ -5,6 +5,7 @@ mod callbacks;
 mod connecting;
 mod expect;
 mod issue;
+mod passing;
 mod peers;
 mod perform;
 mod questions;

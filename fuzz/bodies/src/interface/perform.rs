@@ -5,7 +5,7 @@ use super::peers;
 use super::questions;
 use super::script::{Step, What};
 use super::world::{Listener, Port, Socket, Taken, note, world};
-use super::{connecting, issue, shutdown};
+use super::{connecting, issue, passing, shutdown};
 use crate::c::{self, Handle};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use std::ffi::c_int;
@@ -36,6 +36,7 @@ pub(super) fn perform(step: Step) {
         What::Shutdown | What::Close | What::Abort | What::Remove => issue::end(step),
         What::ConnectOut => connecting::connect(step, pick_port(step)),
         What::ShutDown => shutdown::shut_down(step, pick_port(step)),
+        What::Pass => passing::pass(step),
         What::Take => take(step),
         What::Release => release(step),
         What::Find => find(step),

@@ -133,6 +133,8 @@ what! {
     ConnectOut,
     /// A port is shut down.
     ShutDown,
+    /// A socket is passed, to this process.
+    Pass,
 }
 
 /// The steps that have not been done yet.

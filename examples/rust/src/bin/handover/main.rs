@@ -31,8 +31,6 @@
 #[cfg(unix)]
 mod control;
 #[cfg(unix)]
-mod descriptor;
-#[cfg(unix)]
 mod echo;
 #[cfg(unix)]
 mod predecessor;

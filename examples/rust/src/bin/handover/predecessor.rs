@@ -1,7 +1,7 @@
 //! The successor's side of the hand-over.
 
 use crate::control::{Word, hear, say};
-use crate::descriptor;
+use socket_iocp::take_passed_socket;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -22,7 +22,7 @@ impl Predecessor {
 
     /// The listening socket. It serves on: this one may still give up.
     pub fn listener(&self) -> io::Result<TcpListener> {
-        descriptor::receive(&self.0).map(TcpListener::from)
+        Ok(TcpListener::from(take_passed_socket(&self.0)?.socket))
     }
 
     /// Returns when it accepts nothing any more. If it has died, that is so too.

@@ -1,17 +1,15 @@
 //! A server's life: it takes over from its predecessor, serves, and hands over to its successor.
 
 use crate::control::{Waiting, Word, hear, say};
-use crate::descriptor;
 use crate::echo::{Alive, Echo};
 use crate::predecessor::Predecessor;
-use socket_iocp::{ListenerHandle, Options, Port, PortHandle, Socket};
+use socket_iocp::{ListenerHandle, Options, Port, PortHandle, Socket, pass_socket};
 use socket2::{Domain, Type};
 use std::convert::Infallible;
 use std::error::Error;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -111,7 +109,7 @@ impl Serving {
 
     /// Hands over. An error is the successor's end: this server serves on.
     fn hand_over(&mut self, successor: &UnixStream) -> io::Result<()> {
-        descriptor::send(successor, self.listener.as_fd())?;
+        pass_socket(successor, 0, &self.listener, b"")?;
         hear(successor, Word::Ready)?;
         let stopped = Instant::now();
         // It may have failed by itself: then there is nothing to take out, and its farewell has come already.
