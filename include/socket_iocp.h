@@ -1,8 +1,8 @@
 /*
  * socket_iocp.h - completion ports for sockets, everywhere.
  *
- * A PORT owns sockets and worker threads. A program adds listening and connected stream sockets to it (IPv4, IPv6, Unix),
- * ISSUES operations on them - recv, sync send, async send - and is called back when each has COMPLETED. Under the port is
+ * A PORT owns sockets and worker threads. A program adds listening and connected stream sockets to it (IPv4, IPv6, Unix), and
+ * datagram sockets (UDP), ISSUES operations on them - recv, sync send, async send - and is called back when each has COMPLETED. Under the port is
  * what the system has for this: io_uring or epoll on Linux, kqueue on macOS and the BSDs, I/O completion ports on Windows.
  *
  * A server needs little more than this:
@@ -212,7 +212,9 @@ enum socket_iocp_error {
     SOCKET_IOCP_E_NO_DESCRIPTORS = -33,      /* the process or the system has no descriptor left */
     SOCKET_IOCP_E_OS = -34,                  /* another operating system error: errno tells which */
     SOCKET_IOCP_E_NOT_OUTSTANDING = -35,     /* no such operation is outstanding */
-    SOCKET_IOCP_E_ALREADY_CONNECTED = -36    /* the socket is connected already */
+    SOCKET_IOCP_E_ALREADY_CONNECTED = -36,   /* the socket is connected already */
+    SOCKET_IOCP_E_NOT_DATAGRAM = -37,        /* not a datagram socket */
+    SOCKET_IOCP_E_MESSAGE_SIZE = -38         /* the datagram is longer than the system sends */
 };
 
 
@@ -437,6 +439,79 @@ int socket_iocp_issue_connect( void *socket_iocp_state, SOCKET socket, const str
 
 
 /* -------------------------------------------------------------------------------------------------------------------
+ * Datagrams
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Adds a datagram socket, UDP over IPv4 or IPv6, bound by bind(2) or not, connected by connect(2) or not. On success the SOCKET is
+ * the library's until its farewell, and nothing happens on it until an operation is issued. per_socket_user_state comes with every
+ * callback. socket_iocp_find_socket() tells the handle, and with that every call on a socket is as for a stream socket, but for
+ * this:
+ *
+ * - The completion of socket_iocp_issue_recv(), and of that with a time limit, is one call of the port's datagram_callback_function, in
+ *   the place of the recv callback: one recv brings one datagram. What comes while no recv is issued waits in the kernel, as far as
+ *   SO_RCVBUF goes.
+ * - Each send is one datagram, which leaves whole or not at all, one of no bytes too, in the order of the issue calls. On a
+ *   connected socket socket_iocp_issue_sync_send() and all its kin send to where it is connected to; the calls below send
+ *   anywhere.
+ * - An error is that of its operation alone, and the socket goes on: SOCKET_IOCP_E_MESSAGE_SIZE (longer than the system sends),
+ *   SOCKET_IOCP_E_NOT_CONNECTED (a send without an address), SOCKET_IOCP_E_REFUSED, SOCKET_IOCP_E_UNREACHABLE (what the net has
+ *   answered to an earlier send is told to the next operation of a connected socket, be it a recv or a send), and what else the
+ *   system says. What ends such a socket: socket_iocp_close_socket(), _abort_socket(), _remove_socket(), _delete(), and that it
+ *   was closed behind the library's back.
+ * - socket_iocp_close_socket() sends what is queued, and waits for nothing else. An abort shows to nobody.
+ * - idle_timeout_ms is not for it, and socket_iocp_shutdown() takes it for idle when it has nothing to send.
+ * - socket_iocp_shutdown_send() is SOCKET_IOCP_E_NOT_STREAM.
+ *
+ * Memory for its messages, some 450 bytes, is allocated here, so that a recv and a sync send need none. On Windows it is bound here
+ * if it is not yet; SIO_UDP_CONNRESET is off from then on, so that nothing is told of what went to nobody; and idle_reads
+ * changes nothing for it.
+ *
+ * Errors: SOCKET_IOCP_E_BAD_SOCKET, SOCKET_IOCP_E_NOT_SOCKET, SOCKET_IOCP_E_NOT_DATAGRAM, SOCKET_IOCP_E_ALREADY_ADDED,
+ * SOCKET_IOCP_E_LIMIT (max_sockets), SOCKET_IOCP_E_UNSUPPORTED (another family than IPv4 and IPv6; the port has no
+ * datagram_callback_function; Windows: see WINDOWS).
+ *
+ * See udp(7), recvmsg(2); WSARecvFrom.
+ */
+int socket_iocp_add_datagram_socket( void *socket_iocp_state, SOCKET socket, void *per_socket_user_state );
+
+/*
+ * As socket_iocp_issue_sync_send(), of one datagram to this address: no memory is allocated. address, of address_size bytes, is the
+ * caller's again when this returns. A connected socket may send elsewhere in this way where the system lets it.
+ *
+ * Errors: as socket_iocp_issue_sync_send(); SOCKET_IOCP_E_NOT_DATAGRAM, SOCKET_IOCP_E_INVALID_ARGUMENT (the address is neither of
+ * IPv4 nor of IPv6, or of a wrong size).
+ *
+ * See sendmsg(2); WSASendTo.
+ */
+int socket_iocp_issue_sync_send_to( void *socket_iocp_state, void *socket_iocp_socket_state, void *write_buffer, DWORD number_bytes_to_write, const struct sockaddr *address, DWORD address_size, void *per_write_user_state );
+
+/*
+ * As socket_iocp_issue_async_send(), of one datagram to this address: one block of memory is allocated. Otherwise as
+ * socket_iocp_issue_sync_send_to(); both may be mixed.
+ *
+ * Errors: as socket_iocp_issue_async_send(); SOCKET_IOCP_E_NOT_DATAGRAM, SOCKET_IOCP_E_INVALID_ARGUMENT (the address is neither of
+ * IPv4 nor of IPv6, or of a wrong size).
+ *
+ * See sendmsg(2); WSASendTo.
+ */
+int socket_iocp_issue_async_send_to( void *socket_iocp_state, void *socket_iocp_socket_state, void *write_buffer, DWORD number_bytes_to_write, const struct sockaddr *address, DWORD address_size, void *per_write_user_state );
+
+/*
+ * As socket_iocp_issue_async_send_to(), of several datagrams to one address: the bytes are cut into as many of segment_size bytes as
+ * there are, the last of which may be shorter. The system does that once for all of them, which costs it far less than a send for
+ * each. They are one completion, and leave all or, if it fails, none; it says SOCKET_IOCP_E_INVALID_ARGUMENT of more than 64
+ * datagrams, or of one that is longer than the way takes.
+ *
+ * Errors: as socket_iocp_issue_async_send_to(); SOCKET_IOCP_E_INVALID_ARGUMENT (segment_size is 0 or above 65,535),
+ * SOCKET_IOCP_E_UNSUPPORTED (everywhere but on Linux, which has it from 4.18 on).
+ *
+ * See UDP_SEGMENT in udp(7).
+ */
+int socket_iocp_issue_segmented_send_to( void *socket_iocp_state, void *socket_iocp_socket_state, void *write_buffer, DWORD number_bytes_to_write, DWORD segment_size, const struct sockaddr *address, DWORD address_size, void *per_write_user_state );
+
+
+/* -------------------------------------------------------------------------------------------------------------------
  * Time limits, timers, cancels
  * ---------------------------------------------------------------------------------------------------------------- */
 
@@ -564,7 +639,7 @@ int socket_iocp_remove_socket( void *socket_iocp_state, void *socket_iocp_socket
 /*
  * Half-close: sends FIN after what is queued. Receiving goes on; a later send is SOCKET_IOCP_E_SHUTDOWN. No callback comes of it.
  *
- * Errors: SOCKET_IOCP_E_SHUTDOWN (done already).
+ * Errors: SOCKET_IOCP_E_SHUTDOWN (done already), SOCKET_IOCP_E_NOT_STREAM (a datagram socket has no FIN).
  *
  * See shutdown(2).
  */
@@ -716,6 +791,10 @@ struct socket_iocp_completion {
                                               callback returns; NULL in a listen farewell and a Unix socket's farewell */
     const struct sockaddr *remote_address; /* likewise */
     uint64_t byte_count;                   /* bytes received, or sent: all of them, or those before a send failed */
+    uint32_t segment_size;                 /* of several datagrams of one sender that the system has put together, where the
+                                              program has set UDP_GRO on the socket (Linux, from 5.0 on): how many bytes each
+                                              has, the last perhaps fewer; else 0. A read buffer is to have room for them, up
+                                              to 64 KiB */
 };
 
 /*
@@ -877,9 +956,16 @@ struct socket_iocp_options {
     /* A connect of socket_iocp_issue_connect() has completed. The addresses are valid until it returns, as in the accept callback.
        Runs on the socket's worker. Default: none, for a program that sends first and has issued that already */
     void (*connect_callback_function)( SOCKET socket, struct sockaddr *local_address, struct sockaddr *remote_address, void *per_socket_user_state );
+    /* The recv of a datagram socket has completed; see socket_iocp_add_datagram_socket(). read_buffer has byte_count bytes and belongs
+       to the socket, see BUFFERS; with byte_count 0 it is NULL, and the datagram has none, which is no end. sender_address is where it
+       came from, valid until the callback returns; socket_iocp_result() tells its size, as that of the remote address. truncated is 1
+       if the datagram was longer than a read buffer: the rest is lost. If socket_iocp_result() reports a status, this recv ended
+       alone, cancelled, timed out or failed: sender_address is NULL then, and the socket goes on. Runs on the socket's worker.
+       Default: none, and socket_iocp_add_datagram_socket() is SOCKET_IOCP_E_UNSUPPORTED */
+    void (*datagram_callback_function)( SOCKET socket, void *read_buffer, DWORD byte_count, struct sockaddr *sender_address, int truncated, void *per_socket_user_state );
 };
 
-#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, NULL }
+#define SOCKET_IOCP_OPTIONS_INIT { sizeof( struct socket_iocp_options ), 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 
 /*
  * Makes a port as socket_iocp_new() does, with options; NULL is the same as all defaults. The struct is not used after the
@@ -939,7 +1025,7 @@ const char *socket_iocp_backend_name( uint32_t backend );
  * only grow. New members may come at the end. */
 struct socket_iocp_counters {
     size_t size;                /* set by the caller: sizeof( struct socket_iocp_counters ) */
-    uint64_t sockets_now;       /* connected sockets */
+    uint64_t sockets_now;       /* connected sockets, and those of datagrams */
     uint64_t listeners_now;     /* listen sockets */
     uint64_t taken_buffers_now; /* buffers taken and not released */
     uint64_t accepts;           /* connections accepted */

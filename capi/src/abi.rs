@@ -31,6 +31,14 @@ pub(crate) type ConnectCallback = unsafe extern "C" fn(
     remote_address: *mut SocketAddress,
     per_socket_user_state: *mut c_void,
 );
+pub(crate) type DatagramCallback = unsafe extern "C" fn(
+    socket: Socket,
+    read_buffer: *mut c_void,
+    byte_count: Dword,
+    sender_address: *mut SocketAddress,
+    truncated: c_int,
+    per_socket_user_state: *mut c_void,
+);
 pub(crate) type TimerCallback =
     unsafe extern "C" fn(socket: Socket, per_socket_user_state: *mut c_void, per_timer_user_state: *mut c_void);
 pub(crate) type ListenErrorCallback = unsafe extern "C" fn(socket: Socket, listen_socket_user_state: *mut c_void);
@@ -88,6 +96,7 @@ pub(crate) struct Options {
     pub(crate) multishot_recv: u32,
     pub(crate) timer_callback_function: Option<TimerCallback>,
     pub(crate) connect_callback_function: Option<ConnectCallback>,
+    pub(crate) datagram_callback_function: Option<DatagramCallback>,
 }
 
 /// `struct socket_iocp_completion`.
@@ -105,6 +114,7 @@ pub(crate) struct Completion {
     pub(crate) local_address: *const SocketAddress,
     pub(crate) remote_address: *const SocketAddress,
     pub(crate) byte_count: u64,
+    pub(crate) segment_size: u32,
 }
 
 /// `struct socket_iocp_ended`.
@@ -162,8 +172,8 @@ pub(crate) struct Buffer {
 // The ABI on 64-bit systems; tests/c/abi.c holds the compiler of C to the same numbers.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Options>() == 128);
-    assert!(size_of::<Completion>() == if cfg!(windows) { 72 } else { 64 });
+    assert!(size_of::<Options>() == 136);
+    assert!(size_of::<Completion>() == if cfg!(windows) { 80 } else { 72 });
     assert!(size_of::<Ended>() == 32);
     assert!(size_of::<Counters>() == 224);
     assert!(size_of::<Buffer>() == 16);

@@ -139,6 +139,7 @@ mod tests {
             multishot_recv: 0,
             timer_callback_function: None,
             connect_callback_function: None,
+            datagram_callback_function: None,
         }
     }
 

@@ -37,6 +37,7 @@ const DEFAULT_OPTIONS: abi::Options = abi::Options {
     multishot_recv: 0,
     timer_callback_function: None,
     connect_callback_function: None,
+    datagram_callback_function: None,
 };
 
 /// The handle in a `socket_iocp_socket_state`.

@@ -18,7 +18,7 @@ const MIN_ADDRESS_SIZE: usize = 2;
 ///
 /// # Safety
 /// `address` is NULL or points to `size` readable bytes.
-unsafe fn copied(address: *const SocketAddress, size: Dword) -> Result<SockAddr, Error> {
+pub(crate) unsafe fn copied(address: *const SocketAddress, size: Dword) -> Result<SockAddr, Error> {
     let address = required(address.cast_mut())?;
     let mut storage = SockAddrStorage::zeroed();
     let size_of_address = size as usize;

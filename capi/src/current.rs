@@ -94,6 +94,7 @@ pub(crate) fn completion(handle: usize) -> Option<Completion> {
             local_address: ptr::null(),
             remote_address: ptr::null(),
             byte_count,
+            segment_size: 0,
         };
         if let Some(context) = current.context {
             // SAFETY: as for the port in `with_current`: borrowed for as long as the frame of `run`.
@@ -101,6 +102,7 @@ pub(crate) fn completion(handle: usize) -> Option<Completion> {
             let named = current.report.operation != Operation::Farewell;
             let addresses = current.addresses.get_or_init(|| Addresses::of(context, named));
             completion.socket_iocp_socket_state = ptr::without_provenance_mut(context.handle().into_raw());
+            completion.segment_size = context.segment_size();
             (completion.local_address, completion.local_address_size) = addresses.local();
             (completion.remote_address, completion.remote_address_size) = addresses.remote();
         }

@@ -1,13 +1,14 @@
 //! The engine's one instantiation for C: callbacks through function pointers, states as pointers.
 
 use crate::abi::{
-    AcceptCallback, ConnectCallback, Dword, ErrorCallback, ListenErrorCallback, Operation, RecvCallback, SendCallback,
-    Socket, TimerCallback, WatermarkCallback,
+    AcceptCallback, ConnectCallback, DatagramCallback, Dword, ErrorCallback, ListenErrorCallback, Operation,
+    RecvCallback, SendCallback, Socket, TimerCallback, WatermarkCallback,
 };
 use crate::addresses::Addresses;
 use crate::current::{self, Report};
 use crate::platform;
-use engine::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Watermark};
+use engine::{Context, Datagram, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Watermark};
+use socket2::SockAddr;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::AtomicUsize;
@@ -39,6 +40,7 @@ pub(crate) struct Callbacks {
     pub(crate) watermark: Option<WatermarkCallback>,
     pub(crate) timer: Option<TimerCallback>,
     pub(crate) connect: Option<ConnectCallback>,
+    pub(crate) datagram: Option<DatagramCallback>,
 }
 
 pub(crate) struct CHandler {
@@ -83,16 +85,24 @@ impl Handler for CHandler {
 
     fn recv(&self, context: &Context<'_, Self>, user: &mut UserPointer, received: Result<ReadBuffer, Error>) {
         let socket = context.raw_socket();
-        let byte_count = received.as_ref().map_or(0, |buffer| buffer.len());
-        let result = received.as_ref().map(|_| ()).map_err(|error| *error);
-        let report = Report { operation: Operation::Recv, result, byte_count: byte_count as u64, socket };
-        let data = match received {
-            Ok(buffer) if byte_count > 0 => lend(context, buffer),
-            _ => ptr::null_mut(),
-        };
+        let (report, data, byte_count) = take_in(context, received);
         current::run(context.port(), Some(context), report, || {
             // SAFETY: see above the impl.
-            unsafe { (self.callbacks.recv)(socket, data, byte_count as Dword, user.0) }
+            unsafe { (self.callbacks.recv)(socket, data, byte_count, user.0) }
+        });
+    }
+
+    fn datagram(&self, context: &Context<'_, Self>, user: &mut UserPointer, received: Result<Datagram, Error>) {
+        // Without one no datagram socket was added.
+        let Some(callback) = self.callbacks.datagram else { return };
+        let socket = context.raw_socket();
+        let truncated = c_int::from(received.as_ref().is_ok_and(|datagram| datagram.truncated));
+        let mut sender = received.as_ref().ok().map(|datagram| SockAddr::from(datagram.sender).as_storage());
+        let (report, data, byte_count) = take_in(context, received.map(|datagram| datagram.buffer));
+        current::run(context.port(), Some(context), report, || {
+            let sender = sender.as_mut().map_or(ptr::null_mut(), |sender| ptr::from_mut(sender).cast());
+            // SAFETY: see above the impl.
+            unsafe { callback(socket, data, byte_count, sender, truncated, user.0) }
         });
     }
 
@@ -150,6 +160,19 @@ impl Handler for CHandler {
             unsafe { callback(socket, user.0, c_int::from(mark == Watermark::High)) }
         });
     }
+}
+
+/// What a recv's callback reports, and the bytes that it has brought, left with their socket.
+fn take_in(context: &Context<'_, CHandler>, received: Result<ReadBuffer, Error>) -> (Report, *mut c_void, Dword) {
+    let byte_count = received.as_ref().map_or(0, |buffer| buffer.len());
+    let result = received.as_ref().map(|_| ()).map_err(|error| *error);
+    let socket = context.raw_socket();
+    let report = Report { operation: Operation::Recv, result, byte_count: byte_count as u64, socket };
+    let data = match received {
+        Ok(buffer) if byte_count > 0 => lend(context, buffer),
+        _ => ptr::null_mut(),
+    };
+    (report, data, byte_count as Dword)
 }
 
 /// Leaves the buffer with its socket for C to use, and tells where its bytes are.

@@ -105,6 +105,7 @@ fn every_call_of_the_library_is_in_the_header() {
     let sources = [
         include_str!("calls.rs"),
         include_str!("connecting.rs"),
+        include_str!("datagrams.rs"),
         include_str!("passing.rs"),
         include_str!("queries.rs"),
         include_str!("sends.rs"),

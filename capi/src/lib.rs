@@ -11,6 +11,7 @@ mod boundary;
 mod calls;
 mod connecting;
 mod current;
+mod datagrams;
 mod handler;
 mod passing;
 mod platform;

@@ -208,6 +208,7 @@ pub(crate) fn callbacks(
             watermark: options.watermark_callback_function,
             timer: options.timer_callback_function,
             connect: options.connect_callback_function,
+            datagram: options.datagram_callback_function,
         }),
         _ => Err(ErrorCode::NullPointer.into()),
     }

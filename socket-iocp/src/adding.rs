@@ -1,6 +1,7 @@
 //! How sockets come into a port.
 
 use crate::address::Addresses;
+use crate::buffer::Addressed;
 use crate::handle::{Claimer, Entry, SocketHandle, SocketTable};
 use crate::handler::Handler;
 use crate::listener::{Listener, ListenerCore};
@@ -8,12 +9,31 @@ use crate::port::{ListenerHandle, NotAdded, PortHandle};
 use crate::socket::Origin;
 use crate::time::Limit;
 use crate::trace::traced;
-use crate::worker::{Companion, Info, Local, identity_of, tell_foreign_close};
+use crate::worker::{Companion, DatagramState, Info, Local, identity_of, tell_foreign_close};
 use crate::{BackendKind, Error, ErrorCode, RawSocket, Socket};
 use socket2::SockAddr;
+use std::alloc::Layout;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
+
+/// How a socket that the program brings comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newcomer<'a> {
+    origin: Origin,
+    /// Where it is to be connected to, if it is not yet, and how long that may take.
+    target: Option<&'a SockAddr>,
+    limit: Limit,
+}
+
+impl<'a> Newcomer<'a> {
+    pub(crate) const CONNECTED: Newcomer<'a> = Newcomer { origin: Origin::Connected, target: None, limit: Limit::NONE };
+    pub(crate) const DATAGRAM: Newcomer<'a> = Newcomer { origin: Origin::Datagram, target: None, limit: Limit::NONE };
+
+    pub(crate) fn to_connect(target: &'a SockAddr, limit: Limit) -> Newcomer<'a> {
+        Newcomer { origin: Origin::Unconnected, target: Some(target), limit }
+    }
+}
 
 impl<H: Handler> PortHandle<H> {
     /// Adds a listening stream socket. `backlog` (at least 1) bounds the connections taken from the kernel and not yet
@@ -147,7 +167,7 @@ impl<H: Handler> PortHandle<H> {
         socket: impl Into<Socket>,
         state: H::Socket,
     ) -> Result<SocketHandle, NotAdded<H::Socket>> {
-        self.add(socket.into(), None, Limit::NONE, state)
+        self.add(socket.into(), Newcomer::CONNECTED, state)
     }
 
     /// Connects a stream socket that is not connected yet, bound or not, of any family: adds it, and issues its connect.
@@ -169,7 +189,7 @@ impl<H: Handler> PortHandle<H> {
         address: &SockAddr,
         state: H::Socket,
     ) -> Result<SocketHandle, NotAdded<H::Socket>> {
-        self.add(socket.into(), Some(address), Limit::NONE, state)
+        self.add(socket.into(), Newcomer::to_connect(address, Limit::NONE), state)
     }
 
     /// As [`connect`](PortHandle::connect), for so long at most: then the farewell says
@@ -186,20 +206,19 @@ impl<H: Handler> PortHandle<H> {
     ) -> Result<SocketHandle, NotAdded<H::Socket>> {
         let socket = socket.into();
         match Limit::after(time) {
-            Ok(limit) => self.add(socket, Some(address), limit, state),
+            Ok(limit) => self.add(socket, Newcomer::to_connect(address, limit), state),
             Err(error) => Err(NotAdded { error, socket, state }),
         }
     }
 
-    fn add(
+    pub(crate) fn add(
         &self,
         socket: Socket,
-        target: Option<&SockAddr>,
-        limit: Limit,
+        newcomer: Newcomer<'_>,
         state: H::Socket,
     ) -> Result<SocketHandle, NotAdded<H::Socket>> {
         let mut state = Some(state);
-        match self.try_add(&socket, target, limit, &mut state) {
+        match self.try_add(&socket, newcomer, &mut state) {
             Ok(handle) => {
                 socket.into_raw();
                 Ok(handle)
@@ -208,20 +227,21 @@ impl<H: Handler> PortHandle<H> {
         }
     }
 
-    /// `target`: where a socket is to be connected to that is not connected yet, and `limit` how long that may take.
     fn try_add(
         &self,
         socket: &Socket,
-        target: Option<&SockAddr>,
-        limit: Limit,
+        newcomer: Newcomer<'_>,
         state: &mut Option<H::Socket>,
     ) -> Result<SocketHandle, Error> {
+        let Newcomer { origin, target, limit } = newcomer;
+        let is_datagram = origin == Origin::Datagram;
         let shared = self.enter()?;
         if shared.is_closing() {
             return Err(ErrorCode::Closed.into());
         }
         let raw = self.own_kind(socket)?;
         match target {
+            None if is_datagram => shared.net.check_datagram(raw)?,
             None => shared.net.check_connected(raw)?,
             Some(target) => shared.net.check_connectable(raw, target)?,
         }
@@ -235,9 +255,14 @@ impl<H: Handler> PortHandle<H> {
         let entered = worker.slots.allocate().and_then(|slot| {
             // So that nothing can be refused once the socket is tied to the worker.
             SocketTable::reserve(raw)?;
+            let mut companion = Companion::Nobody;
+            if is_datagram {
+                slot.is_for_datagrams(Addressed::new(Layout::new::<()>()).ok_or(ErrorCode::NoMemory)?);
+                companion = Companion::Datagram(DatagramState::new().ok_or(ErrorCode::NoMemory)?);
+            }
             let handle = slot.promise(identity.0);
             target.map_or(Ok(()), |target| worker.connects.add(handle, target))?;
-            let associated = worker.mailbox.associate(raw, handle);
+            let associated = worker.mailbox.associate(raw, handle, is_datagram);
             let associated = associated.map_err(|error| self.why_not_associated(raw, identity.0, error));
             let io = associated.inspect_err(|_| worker.connects.remove(handle.index()))?;
             let entered = self.enter_table(raw, identity.0, Entry::Socket(handle));
@@ -245,17 +270,16 @@ impl<H: Handler> PortHandle<H> {
                 worker.mailbox.dissociate(raw);
                 worker.connects.remove(handle.index());
             })?;
-            Ok((slot, handle, io))
+            Ok((slot, handle, io, companion))
         });
-        let (slot, handle, io) = match entered {
+        let (slot, handle, io, mut companion) = match entered {
             Ok(entered) => entered,
             Err(error) => {
                 shared.discharge();
                 return Err(error);
             }
         };
-        let companion = state.take().map_or(Companion::Nobody, Companion::State);
-        let origin = if target.is_some() { Origin::Unconnected } else { Origin::Connected };
+        companion.put_state(state.take());
         let local = Local::new(Info::new(raw, addresses), io, companion, origin);
         local.machine.borrow_mut().set_watch(limit);
         // From here on it may end at any time, and its slot be another's.

@@ -4,12 +4,14 @@
 //! buffers, the kernel (as a raw pointer in a backend's ring), or one [`ReadBuffer`] value. A `ReadBuffer` may be
 //! dropped on any thread and may outlive its port: each block holds a reference to what its pool shares.
 
+mod addressed;
 mod carrier;
 mod copied;
 mod owned;
 mod parts;
 mod send;
 
+pub(crate) use addressed::{Addressed, Destination};
 pub use send::SendBuffer;
 pub(crate) use send::Slices;
 

@@ -107,6 +107,10 @@ codes! {
     NotOutstanding = -35, "E_NOT_OUTSTANDING", "no such operation is outstanding";
     /// The socket is connected already.
     AlreadyConnected = -36, "E_ALREADY_CONNECTED", "the socket is connected already";
+    /// The socket is not a datagram socket.
+    NotDatagram = -37, "E_NOT_DATAGRAM", "the socket is not a datagram socket";
+    /// The datagram is longer than the system sends as one.
+    MessageSize = -38, "E_MESSAGE_SIZE", "the datagram is longer than the system sends";
 }
 
 /// An error: the portable code, and the operating system's own code where one stands behind it.

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub trait Handler: Sized + Send + Sync + 'static {
     /// What the program keeps with a listen socket.
     type Listener: Send + Sync + 'static;
-    /// What the program keeps with a connected socket. Dropped after the socket's farewell.
+    /// What the program keeps with a connected or a datagram socket. Dropped after the socket's farewell.
     type Socket: Send + 'static;
     /// What the program keeps with a send. Comes back with its completion.
     type Write: Send + 'static;
@@ -52,6 +52,14 @@ pub trait Handler: Sized + Send + Sync + 'static {
         let _ = (context, socket, result);
     }
 
+    /// The recv of a datagram socket has completed, in the place of [`recv`](Handler::recv): `Ok` with a [`Datagram`], one of no
+    /// bytes included, which is no end. `Err` is a recv that ended alone, cancelled, timed out, or failed: that the net has answered
+    /// to an earlier send ([`Refused`](crate::ErrorCode::Refused), [`Unreachable`](crate::ErrorCode::Unreachable)) is told to the
+    /// next operation of a connected socket, be it a recv or a send. The socket goes on. The default drops what has come.
+    fn datagram(&self, context: &Context<'_, Self>, socket: &mut Self::Socket, received: Result<Datagram, Error>) {
+        let _ = (context, socket, received);
+    }
+
     /// The listen socket's farewell, after the return of its last accept callback. The default does nothing.
     fn listen_error(&self, port: &PortHandle<Self>, listener: &Self::Listener, reason: Result<(), Error>) {
         let _ = (port, listener, reason);
@@ -77,6 +85,22 @@ pub enum Watermark {
     High,
     /// They have fallen to [`Options::low_watermark`](crate::Options::low_watermark): there is room again.
     Low,
+}
+
+/// A datagram that a recv has brought.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Datagram {
+    /// Its bytes, up to [`Options::read_buffer_size`](crate::Options); there may be none.
+    pub buffer: ReadBuffer,
+    /// Where it came from.
+    pub sender: SocketAddr,
+    /// It was longer than a read buffer: the rest is lost.
+    pub truncated: bool,
+    /// Of several datagrams of one sender that the system has put together, where the program has set `UDP_GRO` on the socket
+    /// (Linux, from 5.0 on): how many bytes each has, the last perhaps fewer. 0: it is one. A read buffer is to have room for them,
+    /// up to 64 KiB.
+    pub segment_size: usize,
 }
 
 /// A send's completion.
@@ -119,6 +143,8 @@ pub(crate) enum Names<'a> {
     Full(&'a [SockAddr; 2]),
     /// Later: as they were kept.
     Kept(&'a Info),
+    /// In a datagram's callback: as it was kept, and where the datagram came from.
+    Sender { info: &'a Info, sender: &'a SocketAddr, segment_size: u32 },
 }
 
 impl<H: Handler> Context<'_, H> {
@@ -141,15 +167,17 @@ impl<H: Handler> Context<'_, H> {
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match self.names {
             Names::Full([local, _]) => local.as_socket(),
-            Names::Kept(info) => info.addresses.get().local(),
+            Names::Kept(info) | Names::Sender { info, .. } => info.addresses.get().local(),
         }
     }
 
-    /// The peer's internet address, as it was when the socket entered the port; `None` for another family.
+    /// The peer's internet address, as it was when the socket entered the port; `None` for another family, and of a datagram socket
+    /// that is not connected. In a datagram's callback, where it came from.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         match self.names {
             Names::Full([_, remote]) => remote.as_socket(),
             Names::Kept(info) => info.addresses.get().remote(),
+            Names::Sender { sender, .. } => Some(*sender),
         }
     }
 
@@ -158,7 +186,7 @@ impl<H: Handler> Context<'_, H> {
     pub fn sockaddrs(&self) -> Option<(&SockAddr, &SockAddr)> {
         match self.names {
             Names::Full([local, remote]) => Some((local, remote)),
-            Names::Kept(_) => None,
+            Names::Kept(_) | Names::Sender { .. } => None,
         }
     }
 
@@ -195,6 +223,26 @@ impl<H: Handler> Context<'_, H> {
     /// Issues a sync send on this socket: [`PortHandle::sync_send`].
     pub fn sync_send(&self, buffer: impl Into<SendBuffer>, write: H::Write) -> Result<(), crate::Rejected<H::Write>> {
         self.port.sync_send(self.handle, buffer, write)
+    }
+
+    /// Issues an async send of a datagram on this socket: [`PortHandle::send_to`].
+    pub fn send_to(
+        &self,
+        address: SocketAddr,
+        buffer: impl Into<SendBuffer>,
+        write: H::Write,
+    ) -> Result<(), crate::Rejected<H::Write>> {
+        self.port.send_to(self.handle, address, buffer, write)
+    }
+
+    /// Issues a sync send of a datagram on this socket: [`PortHandle::sync_send_to`].
+    pub fn sync_send_to(
+        &self,
+        address: SocketAddr,
+        buffer: impl Into<SendBuffer>,
+        write: H::Write,
+    ) -> Result<(), crate::Rejected<H::Write>> {
+        self.port.sync_send_to(self.handle, address, buffer, write)
     }
 
     /// Issues a recv with a time limit on this socket: [`PortHandle::recv_within`].
@@ -236,6 +284,12 @@ impl<H: Handler> Context<'_, H> {
     #[doc(hidden)]
     pub fn timer_state(&self) -> usize {
         self.timer_state
+    }
+
+    /// In a datagram's callback: [`Datagram::segment_size`].
+    #[doc(hidden)]
+    pub fn segment_size(&self) -> u32 {
+        if let Names::Sender { segment_size, .. } = self.names { segment_size } else { 0 }
     }
 
     /// Closes this socket gracefully: [`PortHandle::close`].

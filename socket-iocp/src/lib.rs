@@ -77,6 +77,7 @@ mod adding;
 mod address;
 mod buffer;
 mod connects;
+mod datagrams;
 mod error;
 mod handle;
 mod handler;
@@ -103,7 +104,7 @@ mod worker;
 pub use buffer::{ReadBuffer, SendBuffer};
 pub use error::{Error, ErrorCode};
 pub use handle::SocketHandle;
-pub use handler::{Context, Farewell, Handler, Sent, Watermark};
+pub use handler::{Context, Datagram, Farewell, Handler, Sent, Watermark};
 pub use options::{
     BackendKind, MAX_BUSY_POLL, MAX_IDLE_TIMEOUT, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_SQPOLL, MAX_THREADS, Options,
 };

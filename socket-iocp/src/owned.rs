@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd as Owned};
 #[cfg(windows)]
 use std::os::windows::io::{AsRawSocket, FromRawSocket, IntoRawSocket, OwnedSocket as Owned};
 
-/// An open socket that a port may take over: anything std owns as a stream socket or listener converts into it, and
+/// An open socket that a port may take over: anything std owns as a stream socket, listener or UDP socket converts into it, and
 /// what a port hands back converts into std's types again.
 ///
 /// Dropping it closes it.
@@ -97,7 +97,7 @@ macro_rules! from_owners {
     };
 }
 
-from_owners!(std::net::TcpStream, std::net::TcpListener, socket2::Socket);
+from_owners!(std::net::TcpStream, std::net::TcpListener, std::net::UdpSocket, socket2::Socket);
 #[cfg(unix)]
 from_owners!(std::os::unix::net::UnixStream, std::os::unix::net::UnixListener);
 

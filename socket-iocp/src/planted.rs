@@ -104,6 +104,8 @@ mod bugs {
         ConnectForEver,
         /// A socket is connected and its handler is not told.
         ConnectUntold,
+        /// A datagram of no bytes is not reported.
+        EmptyDatagramLost,
 
         of several:
         /// A push does not publish what it pushes.

@@ -1,5 +1,6 @@
 //! The port: what a program holds and calls.
 
+use crate::datagrams::Kind;
 use crate::handle::{Control, Entry, NodeRef, Refused, Slot, SocketHandle, SocketTable, resolve};
 use crate::handler::Handler;
 use crate::listener::{ListenerCore, ListenerEnd};
@@ -10,6 +11,7 @@ use crate::worker::Worker;
 use crate::{
     BackendKind, Ended, Error, ErrorCode, Options, RawSocket, ReadBuffer, SendBuffer, Socket, Statistics, sys,
 };
+use socket2::SockAddr;
 use std::fmt;
 use std::ops::Deref;
 #[cfg(unix)]
@@ -146,7 +148,7 @@ impl<H: Handler> PortHandle<H> {
     }
 
     /// The slot of a handle; and its worker, if the current thread is that worker.
-    fn with_slot<R>(
+    pub(crate) fn with_slot<R>(
         &self,
         socket: SocketHandle,
         body: impl FnOnce(&Shared<H>, &'static Slot<H>, Place<'_, H>) -> Result<R, Error>,
@@ -263,7 +265,7 @@ impl<H: Handler> PortHandle<H> {
         }
     }
 
-    fn issue_async_send(
+    pub(crate) fn issue_async_send(
         &self,
         socket: SocketHandle,
         buffer: SendBuffer,
@@ -341,7 +343,7 @@ impl<H: Handler> PortHandle<H> {
         buffer: impl Into<SendBuffer>,
         write: H::Write,
     ) -> Result<(), Rejected<H::Write>> {
-        self.issue_sync_send(socket, buffer.into(), write, Limit::NONE)
+        self.issue_sync_send(socket, None, buffer.into(), write, Limit::NONE)
     }
 
     /// As [`sync_send`](PortHandle::sync_send), for so long at most: see [`send_within`](PortHandle::send_within).
@@ -356,23 +358,25 @@ impl<H: Handler> PortHandle<H> {
     ) -> Result<(), Rejected<H::Write>> {
         let buffer = buffer.into();
         match Limit::after(time) {
-            Ok(limit) => self.issue_sync_send(socket, buffer, write, limit),
+            Ok(limit) => self.issue_sync_send(socket, None, buffer, write, limit),
             Err(error) => Err(Rejected { error, buffer, write }),
         }
     }
 
-    fn issue_sync_send(
+    pub(crate) fn issue_sync_send(
         &self,
         socket: SocketHandle,
+        address: Option<&SockAddr>,
         buffer: SendBuffer,
         write: H::Write,
         limit: Limit,
     ) -> Result<(), Rejected<H::Write>> {
         let generation = socket.generation();
         self.issue_send(socket, buffer, write, |shared, slot, place, buffer, write| match place {
-            Place::Here(worker) => worker.issue_sync_send(slot, generation, buffer, write, limit),
+            Place::Here(worker) => worker.issue_sync_send(slot, generation, address, buffer, write, limit),
             Place::Elsewhere(worker) => {
-                slot.issue_sync_send(generation, buffer, write, limit, Some(&shared.workers[worker].mailbox)).map(drop)
+                let mailbox = &shared.workers[worker].mailbox;
+                slot.issue_sync_send(generation, address, buffer, write, limit, Some(mailbox)).map(drop)
             }
         })
     }
@@ -477,8 +481,9 @@ impl<H: Handler> PortHandle<H> {
 
     /// Half-close: sends FIN after what is queued. A later send is `Shutdown`.
     ///
-    /// Errors: `Shutdown` (done already), `Closed`, `WrongPort`, `BadHandle`.
+    /// Errors: `Shutdown` (done already), `NotStream` (a datagram socket has no FIN), `Closed`, `WrongPort`, `BadHandle`.
     pub fn shutdown_send(&self, socket: SocketHandle) -> Result<(), Error> {
+        self.require(socket, Kind::Stream)?;
         self.control(socket, Control::ShutdownSend)
     }
 
@@ -664,7 +669,7 @@ impl<H: Handler> PortHandle<H> {
 }
 
 /// Where a call is made, seen from a socket.
-enum Place<'a, H: Handler> {
+pub(crate) enum Place<'a, H: Handler> {
     /// On the socket's own worker, inside a callback.
     Here(&'a Worker<H>),
     /// Anywhere else; the number is that of the socket's worker.

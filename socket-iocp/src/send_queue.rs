@@ -8,13 +8,16 @@
 //! The kernel's rule is kept here: between [`start`](SendQueue::start) and [`complete`](SendQueue::complete) no send
 //! that was given to the kernel leaves the list, so its buffer stays where it is.
 //!
+//! # Datagrams
+//! In the queue of a datagram socket each send is a kernel send of its own, and a failure is that of one send alone.
+//!
 //! # Sends that end before their turn
 //! A send that is cancelled, or whose time limit is over, is marked by its result, an error, while it waits. It becomes done as
 //! soon as the kernel does not have it: at once, or when the kernel send that it is part of, which is cancelled for its sake,
 //! has ended. It then stands behind those done before, so that it is reported before the sends that it has waited for. What
 //! else was part of the kernel send starts again where it stopped.
 
-use crate::buffer::Slices;
+use crate::buffer::{Destination, Slices};
 use crate::handle::{Marks, NodeList, NodeRef, Send};
 use crate::planted::planted;
 use crate::sys::MAX_GATHER;
@@ -60,6 +63,10 @@ mod flags {
     pub(super) const CROSSING: u8 = 1 << 2;
     /// The socket is not connected yet: no send is done but one that ends early.
     pub(super) const HELD: u8 = 1 << 3;
+    /// Each send is a datagram, whole and by itself: one of no bytes is sent too.
+    pub(super) const DATAGRAMS: u8 = 1 << 4;
+    /// A send of no bytes is not done with what is before it.
+    pub(super) const EMPTY_WAITS: u8 = HELD | DATAGRAMS;
 }
 
 impl<W> SendQueue<W> {
@@ -83,9 +90,16 @@ impl<W> SendQueue<W> {
         queue
     }
 
+    /// The queue of a datagram socket: see [`start_datagram`](SendQueue::start_datagram).
+    pub(crate) const fn of_datagrams() -> SendQueue<W> {
+        let mut queue = SendQueue::new();
+        queue.flags = flags::DATAGRAMS;
+        queue
+    }
+
     pub(crate) fn push(&mut self, node: NodeRef<W>) {
         // A send of no bytes is done when everything before it is: `complete` sees to those further back.
-        let done_already = !self.is_held() && self.waiting == 0 && node.content().buffer.is_empty();
+        let done_already = !self.empty_waits() && self.waiting == 0 && node.content().buffer.is_empty();
         if node.limit().is_fresh() {
             self.flags |= flags::FRESH_LIMIT;
         }
@@ -103,8 +117,8 @@ impl<W> SendQueue<W> {
         self.take_off(&mut 0);
     }
 
-    fn is_held(&self) -> bool {
-        self.flags & flags::HELD != 0
+    fn empty_waits(&self) -> bool {
+        self.flags & flags::EMPTY_WAITS != 0
     }
 
     /// Whether there is something to give to the kernel, and the kernel is free.
@@ -189,6 +203,39 @@ impl<W> SendQueue<W> {
         slices.inspect(|_| *given += 1)
     }
 
+    /// In a queue of datagrams: the first that waits, which is the kernel's until
+    /// [`complete_datagram`](SendQueue::complete_datagram), with where it goes.
+    pub(crate) fn start_datagram(&mut self) -> (Destination<'_>, impl Iterator<Item = &[u8]>) {
+        assert!(self.can_start(), "a second kernel send for a socket");
+        self.kernel = Kernel::Sending;
+        self.given = 1;
+        let send = self.sends.iter().nth(self.done as usize).expect("one waits");
+        (send.buffer.destination(), send.buffer.slices().filter(|slice| !slice.is_empty()))
+    }
+
+    /// The kernel has sent the datagram that it was given, or has failed to; `None`: it has done neither. A failure is that of
+    /// this one alone. Returns how many sends became done.
+    pub(crate) fn complete_datagram(&mut self, outcome: Option<Result<usize, Error>>) -> u32 {
+        assert!(self.is_in_kernel(), "a completion of no kernel send");
+        self.kernel = Kernel::Idle;
+        self.given = 0;
+        let Some(outcome) = outcome else { return self.end_marked() };
+        let mut skip = self.done;
+        self.sends.visit_mut(|send, _| {
+            if skip > 0 {
+                skip -= 1;
+                return true;
+            }
+            assert!(outcome.is_err() || outcome == Ok(send.buffer.len()), "a datagram leaves whole");
+            // Also of one that was to end: it was done before.
+            send.sent = outcome.unwrap_or(0);
+            send.result = outcome.map(drop);
+            false
+        });
+        self.mark_done(1);
+        1 + self.end_marked()
+    }
+
     /// Whether the kernel send under way still has to be cancelled; it is then under cancellation.
     pub(crate) fn start_cancel(&mut self) -> bool {
         let needed = matches!(self.kernel, Kernel::Sending | Kernel::Unwanted);
@@ -246,13 +293,13 @@ impl<W> SendQueue<W> {
     /// Has the sends that `which` picks end with this error, unless they are done before. Returns how many were picked.
     pub(crate) fn end_early(&mut self, error: Error, mut which: impl FnMut(&Send<W>, Limit) -> bool) -> usize {
         let (mut skip, mut given, mut picked) = (self.done, self.given, 0);
-        let mut cuts = false;
+        let (mut cuts, datagrams) = (false, self.flags & flags::DATAGRAMS != 0);
         self.sends.visit_mut(|send, link| {
             if skip > 0 {
                 skip -= 1;
                 return true;
             }
-            let is_given = take_given(&mut given, send);
+            let is_given = take_given(&mut given, send, datagrams);
             if send.result.is_ok() && which(send, link.limit()) {
                 send.result = Err(error);
                 cuts |= is_given;
@@ -269,14 +316,14 @@ impl<W> SendQueue<W> {
 
     /// Those marked that the kernel does not have are done. Returns how many sends became done.
     fn end_marked(&mut self) -> u32 {
-        let mut given = self.given;
+        let (mut given, datagrams) = (self.given, self.flags & flags::DATAGRAMS != 0);
         let ended = self.sends.bring_forward(self.done, |send| {
-            let is_given = take_given(&mut given, send);
+            let is_given = take_given(&mut given, send, datagrams);
             send.result.is_err() && !is_given
         });
         self.mark_done(ended);
         // What is empty and waited for one of them is done, too.
-        let empty = if ended != 0 && self.given == 0 && !self.is_held() { self.take_off(&mut 0) } else { 0 };
+        let empty = if ended != 0 && self.given == 0 && !self.empty_waits() { self.take_off(&mut 0) } else { 0 };
         ended + empty
     }
 
@@ -353,9 +400,14 @@ impl<W> SendQueue<W> {
 
 /// Takes a send's slices off the number of those that the kernel has been given, the first sends' first. Whether it has some of
 /// this one.
-fn take_given<W>(given: &mut u8, send: &Send<W>) -> bool {
+fn take_given<W>(given: &mut u8, send: &Send<W>, datagrams: bool) -> bool {
     if *given == 0 {
         return false;
+    }
+    if datagrams {
+        // It is one send, be it of several slices or of none.
+        *given = 0;
+        return true;
     }
     let slices = send.buffer.slices_from(send.sent).filter(|slice| !slice.is_empty()).count();
     // No more of the last one than there was room for.

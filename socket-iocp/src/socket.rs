@@ -1,4 +1,5 @@
-//! The state machine of one connected socket: what the contract says, and no system call.
+//! The state machine of one socket: what the contract says, and no system call. What is different of a datagram socket is in
+//! `datagram.rs`.
 //!
 //! The worker feeds it with issue calls ([`issue_recv`](Machine::issue_recv), [`issue_send`](Machine::issue_send),
 //! [`stop_recv`](Machine::stop_recv), [`close`](Machine::close), …) and with completions ([`recv_ended`](Machine::recv_ended),
@@ -36,6 +37,8 @@ use crate::sys::{Failure, SocketIo};
 use crate::time::{Limit, Moment};
 use crate::{Error, ErrorCode, Watermark};
 
+mod datagram;
+
 /// The socket's recv.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum RecvState {
@@ -51,7 +54,7 @@ enum RecvState {
     Cancelling,
     /// Ended with bytes or FIN; its callback is due.
     Ready,
-    /// Cancelled or timed out, the socket going on; its callback is due.
+    /// Cancelled, timed out or (of a datagram socket) failed, the socket going on; its callback is due.
     Stopped,
 }
 
@@ -60,6 +63,8 @@ enum RecvState {
 pub(crate) enum Stop {
     Cancelled,
     TimedOut,
+    /// The recv of a datagram socket has failed. The worker keeps the error.
+    Failed,
 }
 
 impl Stop {
@@ -67,6 +72,7 @@ impl Stop {
         match self {
             Stop::Cancelled => ErrorCode::Cancelled,
             Stop::TimedOut => ErrorCode::TimedOut,
+            Stop::Failed => ErrorCode::Os,
         }
     }
 }
@@ -148,6 +154,18 @@ pub(crate) enum Origin {
     Connected,
     /// Its connect is to be started.
     Unconnected,
+    /// It is one of datagrams, connected or not.
+    Datagram,
+}
+
+/// What kind of socket it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// A stream of the internet.
+    Internet,
+    /// A stream within the machine.
+    Unix,
+    Datagram,
 }
 
 /// What the worker is to do in the operating system.
@@ -156,6 +174,8 @@ pub(crate) enum Step {
     StartConnect,
     StartRecv,
     StartSend,
+    StartRecvFrom,
+    StartSendTo,
     CancelRecv,
     CancelSend,
     CancelConnect,
@@ -170,6 +190,8 @@ pub(crate) enum Event<W> {
     Connected,
     /// A recv's; no bytes are the peer's FIN. An error is that of the recv alone.
     Recv(Result<ReadBuffer, Error>),
+    /// That of a datagram socket; no bytes are a datagram of none.
+    Datagram(Result<ReadBuffer, Error>),
     Sent(NodeRef<W>),
     /// The bytes queued have become many, or few again.
     Watermark(Watermark),
@@ -195,8 +217,7 @@ pub(crate) struct Machine<W> {
     connect: Connect,
     fin: Fin,
     close: Close,
-    /// An internet socket, not a Unix one.
-    internet: bool,
+    kind: Kind,
     peer_fin: bool,
     /// A graceful close has begun: what is received is for nobody.
     discarding: bool,
@@ -210,7 +231,11 @@ impl<W> Machine<W> {
     pub(crate) const fn new(origin: Origin, internet: bool) -> Machine<W> {
         let is_connected = !matches!(origin, Origin::Unconnected);
         Machine {
-            sends: if is_connected { SendQueue::new() } else { SendQueue::held() },
+            sends: match origin {
+                Origin::Accepted | Origin::Connected => SendQueue::new(),
+                Origin::Unconnected => SendQueue::held(),
+                Origin::Datagram => SendQueue::of_datagrams(),
+            },
             buffer: ReadBuffer::empty(),
             fate: Fate::GoesOn(Limit::NONE),
             recv_after_sends: 0,
@@ -221,7 +246,7 @@ impl<W> Machine<W> {
             connect: if is_connected { Connect::Over } else { Connect::Wanted },
             fin: Fin::NotWanted,
             close: Close::Background,
-            internet,
+            kind: Kind::of(origin, internet),
             peer_fin: false,
             discarding: false,
             quiet_intervals: 0,
@@ -336,7 +361,7 @@ impl<W> Machine<W> {
     /// other part was sent; to the next send of an internet socket the same reset is EPIPE.
     fn cause(&self, os: i32) -> Error {
         let error = Error::from_os(os);
-        let is_reset = self.internet && error.code() == ErrorCode::BrokenPipe;
+        let is_reset = self.kind == Kind::Internet && error.code() == ErrorCode::BrokenPipe;
         if is_reset { Error::with_os(ErrorCode::Reset, os) } else { error }
     }
 
@@ -393,6 +418,9 @@ impl<W> Machine<W> {
     /// The kernel's recv has ended.
     pub(crate) fn recv_ended(&mut self, result: Result<ReadBuffer, Failure>) {
         assert!(self.recv_is_in_kernel(), "a completion of no recv");
+        if self.is_datagram() {
+            return self.recv_from_ended(result);
+        }
         if result.is_ok() {
             self.quiet_intervals = 0;
         }
@@ -445,6 +473,9 @@ impl<W> Machine<W> {
 
     /// The kernel's send has ended. Returns how many sends are done by it.
     pub(crate) fn send_ended(&mut self, result: Result<usize, Failure>) -> u32 {
+        if self.is_datagram() {
+            return self.send_to_ended(result);
+        }
         let bytes = *result.as_ref().unwrap_or(&0);
         if bytes != 0 {
             self.quiet_intervals = 0;
@@ -519,6 +550,9 @@ impl<W> Machine<W> {
         }
         if self.sends.start_cut() {
             return Some(Step::CancelSend);
+        }
+        if self.is_datagram() {
+            return self.next_datagram_step(in_transit);
         }
         // A connect is waited for only to send what was issued before the close, some of which may come after it.
         let in_vain = self.phase == Phase::Closing && self.sends.is_flushed() && !in_transit;
@@ -609,11 +643,13 @@ impl<W> Machine<W> {
             RecvState::Ready | RecvState::Stopped if self.recv_after_sends != 0 => self.recv_after_sends -= 1,
             RecvState::Ready => {
                 self.recv = RecvState::Idle;
-                return Some(Event::Recv(Ok(self.take_buffer())));
+                let received = Ok(self.take_buffer());
+                return Some(self.recv_event(received));
             }
             RecvState::Stopped => {
                 self.recv = RecvState::Idle;
-                return Some(Event::Recv(Err(self.recv_stop.map_or(ErrorCode::Cancelled, Stop::code).into())));
+                let code = self.recv_stop.map_or(ErrorCode::Cancelled, Stop::code);
+                return Some(self.recv_event(Err(code.into())));
             }
             _ => {}
         }
@@ -626,6 +662,10 @@ impl<W> Machine<W> {
             return Some(Event::Sent(node));
         }
         (self.phase == Phase::Ended).then_some(Event::Farewell)
+    }
+
+    fn recv_event(&self, received: Result<ReadBuffer, Error>) -> Event<W> {
+        if self.is_datagram() { Event::Datagram(received) } else { Event::Recv(received) }
     }
 
     /// Whether a callback is due.
@@ -655,15 +695,24 @@ impl<W> Machine<W> {
         self.discarding
     }
 
-    /// Whether an operation is outstanding, which the peer's idleness may end.
-    pub(crate) fn awaits_peer(&self) -> bool {
-        self.phase == Phase::Open && self.is_connected() && (self.awaits_input() || !self.sends.is_flushed())
+    pub(crate) fn is_datagram(&self) -> bool {
+        self.kind == Kind::Datagram
     }
 
-    /// Whether it waits for its peer to begin something: a recv is outstanding, and nothing else.
+    /// Whether an operation is outstanding, which the peer's idleness may end. A datagram socket has no peer.
+    pub(crate) fn awaits_peer(&self) -> bool {
+        self.phase == Phase::Open
+            && !self.is_datagram()
+            && self.is_connected()
+            && (self.awaits_input() || !self.sends.is_flushed())
+    }
+
+    /// Whether it waits for its peer to begin something: a recv is outstanding, and nothing else. A datagram socket does whenever
+    /// it has nothing to send.
     pub(crate) fn is_idle(&self) -> bool {
         let says_nothing = self.sends.is_flushed() && self.fin == Fin::NotWanted;
-        self.phase == Phase::Open && self.is_connected() && self.awaits_input() && says_nothing && !self.has_event()
+        let awaits_input = self.awaits_input() || self.is_datagram();
+        self.phase == Phase::Open && self.is_connected() && awaits_input && says_nothing && !self.has_event()
     }
 
     fn awaits_input(&self) -> bool {
@@ -702,7 +751,7 @@ impl<W> Machine<W> {
 
     /// Whether an end of input may in truth be a reset that a send has been told of, and told nobody.
     pub(crate) fn may_hide_a_reset(&self) -> bool {
-        self.internet && self.fin != Fin::Sent
+        self.kind == Kind::Internet && self.fin != Fin::Sent
     }
 
     /// Whether it has been connected, or came so.

@@ -12,7 +12,7 @@ macro_rules! counters {
         #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
         #[non_exhaustive]
         pub struct Statistics {
-            /// Connected sockets in the port now.
+            /// Connected sockets in the port now, and those of datagrams.
             pub sockets_now: u64,
             /// Listen sockets in the port now; of a worker, those on which it accepts.
             pub listeners_now: u64,

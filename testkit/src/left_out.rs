@@ -34,6 +34,7 @@ const fn wine(tests: &'static str, reason: &'static str) -> LeftOut {
 const QUEUE: &str = "Windows does not tell how many connections a listen socket still has; \
     what_it_leaves_is_taken_by_whoever_accepts_next holds there";
 const BUFFERS: &str = "a recv that waits has its read buffer with the system; Options::idle_reads is the way without";
+const ANSWERS: &str = "with SIO_UDP_CONNRESET off, nothing is told of a datagram that went to nobody";
 const UNTIE: &str = "Wine 8 cannot untie a socket from its completion port, so that adding it again is Unsupported, as \
     contract::windows tests";
 
@@ -43,6 +44,8 @@ pub const LEFT_OUT: &[LeftOut] = &[
     windows("contract::connect_unix", "std has no sockets of the Unix family on Windows"),
     windows("contract::unix_sockets", "std has no sockets of the Unix family on Windows"),
     windows("contract::multishot_recv", "the option is io_uring's, and changes nothing there"),
+    windows("contract::datagram_errors::what_the_net_answers_is_told_to_a_recv", ANSWERS),
+    windows("contract::datagram_errors::what_the_net_answers_is_told_to_a_send", ANSWERS),
     windows("signals", "Windows has no signals"),
     windows("signal_storm", "Windows has no signals"),
     windows("address_space", "Windows has no limit of a process's address space"),

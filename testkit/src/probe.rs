@@ -1,6 +1,8 @@
 //! A handler that writes down every callback and lets a test react to it.
 
-use socket_iocp::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Socket, SocketHandle, Watermark};
+use socket_iocp::{
+    Context, Datagram, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Socket, SocketHandle, Watermark,
+};
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -18,6 +20,8 @@ pub enum Event {
     Connected { handle: SocketHandle, state: u64, local: Option<SocketAddr>, remote: Option<SocketAddr> },
     /// A recv callback, with the socket's state.
     Received { handle: SocketHandle, state: u64, result: Result<Vec<u8>, Error> },
+    /// A datagram's callback, with the socket's state.
+    Datagram { handle: SocketHandle, state: u64, result: Result<Mail, Error> },
     /// A send callback, with the socket's and the write's state.
     Sent { handle: SocketHandle, state: u64, write: u64, result: Result<(), Error>, bytes: usize },
     /// A farewell.
@@ -30,13 +34,35 @@ pub enum Event {
     Timer { handle: SocketHandle, state: u64, result: Result<(), Error> },
 }
 
+/// A datagram, as it came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mail {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Where it came from.
+    pub sender: SocketAddr,
+    /// Whether it was longer.
+    pub truncated: bool,
+    /// How long each of several is.
+    pub segment_size: usize,
+}
+
 impl Event {
+    /// What a datagram's callback has brought.
+    pub fn mail(&self) -> Option<Result<Mail, Error>> {
+        match self {
+            Event::Datagram { result, .. } => Some(result.clone()),
+            _ => None,
+        }
+    }
+
     /// The connected socket that it is about; `None` for a listen socket's farewell.
     pub fn handle(&self) -> Option<SocketHandle> {
         match self {
             Event::Accepted { handle, .. }
             | Event::Connected { handle, .. }
             | Event::Received { handle, .. }
+            | Event::Datagram { handle, .. }
             | Event::Sent { handle, .. }
             | Event::Timer { handle, .. }
             | Event::Farewell { handle, .. }
@@ -73,13 +99,14 @@ impl std::fmt::Debug for Probe {
 }
 
 impl Probe {
-    /// A probe that issues a recv for each accepted connection and after each recv with bytes, and sends nothing. Accepted
-    /// sockets get the state 0.
+    /// A probe that issues a recv for each accepted connection, after each recv with bytes and after each of a datagram, and sends
+    /// nothing. Accepted sockets get the state 0.
     pub fn reader() -> Probe {
         Probe::reacting(|_, context, event| {
             let context = context?;
             match event {
                 Event::Accepted { .. } => context.recv().expect("a new socket"),
+                Event::Datagram { .. } => drop(context.recv()),
                 Event::Received { result: Ok(bytes), .. } if !bytes.is_empty() => {
                     // An error is the socket's end, begun by the test.
                     let _ = context.recv();
@@ -256,6 +283,15 @@ impl Handler for Probe {
     fn recv(&self, context: &Context<'_, Self>, socket: &mut u64, received: Result<ReadBuffer, Error>) {
         let result = received.map(|buffer| buffer.to_vec());
         self.note(Some(context), Event::Received { handle: context.handle(), state: *socket, result });
+    }
+
+    fn datagram(&self, context: &Context<'_, Self>, socket: &mut u64, received: Result<Datagram, Error>) {
+        let result = received.map(|datagram| {
+            assert_eq!(context.remote_addr(), Some(datagram.sender));
+            let Datagram { buffer, sender, truncated, segment_size, .. } = datagram;
+            Mail { bytes: buffer.to_vec(), sender, truncated, segment_size }
+        });
+        self.note(Some(context), Event::Datagram { handle: context.handle(), state: *socket, result });
     }
 
     fn send(&self, context: &Context<'_, Self>, socket: &mut u64, sent: Sent<u64>) {

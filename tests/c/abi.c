@@ -10,7 +10,7 @@ static void structs( void )
 {
     if( sizeof( void * ) != 8 )
         return;
-    CHECK( sizeof( struct socket_iocp_options ) == 128 );
+    CHECK( sizeof( struct socket_iocp_options ) == 136 );
     AT( socket_iocp_options, size, 0 );
     AT( socket_iocp_options, threads, 8 );
     AT( socket_iocp_options, backend, 12 );
@@ -35,8 +35,9 @@ static void structs( void )
     AT( socket_iocp_options, multishot_recv, 108 );
     AT( socket_iocp_options, timer_callback_function, 112 );
     AT( socket_iocp_options, connect_callback_function, 120 );
+    AT( socket_iocp_options, datagram_callback_function, 128 );
 
-    CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 32 );
+    CHECK( sizeof( struct socket_iocp_completion ) == AFTER_SOCKET + 40 );
     AT( socket_iocp_completion, size, 0 );
     AT( socket_iocp_completion, operation, 8 );
     AT( socket_iocp_completion, status, 12 );
@@ -48,6 +49,7 @@ static void structs( void )
     AT( socket_iocp_completion, local_address, AFTER_SOCKET + 8 );
     AT( socket_iocp_completion, remote_address, AFTER_SOCKET + 16 );
     AT( socket_iocp_completion, byte_count, AFTER_SOCKET + 24 );
+    AT( socket_iocp_completion, segment_size, AFTER_SOCKET + 32 );
 
     CHECK( sizeof( struct socket_iocp_buffer ) == 16 );
     AT( socket_iocp_buffer, length, 8 );

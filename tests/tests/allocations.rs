@@ -2,10 +2,11 @@
 //! callbacks and from other threads alike; that block has the copy of what is sent by a copy, and
 //! the buffers of a vectored send.
 
-use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, SendBuffer, Sent, SocketHandle};
-use socket_iocp_testkit::{Client, Gate, Lab, forever, on_every_backend};
+use socket_iocp::{Context, Datagram, Error, Farewell, Handler, Port, ReadBuffer, SendBuffer, Sent, SocketHandle};
+use socket_iocp_testkit::{Client, Correspondent, Gate, Lab, forever, on_every_backend};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +22,9 @@ on_every_backend!(
     one_for_a_vectored_send,
     none_for_shared_bytes_but_the_send,
     none_for_an_accept,
+    none_for_datagrams_in_callbacks,
+    none_for_datagrams_from_another_thread,
+    one_for_an_async_datagram_from_another_thread,
 );
 
 /// Counts the allocations of the threads that have asked for it; those of the test harness do not matter.
@@ -120,6 +124,15 @@ impl Handler for Player {
                 context.recv().expect("a live socket");
             }
         }
+    }
+
+    fn datagram(&self, context: &Context<'_, Self>, _: &mut (), received: Result<Datagram, Error>) {
+        COUNTED_BY.set(Some(self.counter));
+        let Datagram { buffer, sender, .. } = received.expect("no recv is cancelled by itself");
+        if self.play == Play::SyncEcho {
+            context.sync_send_to(sender, buffer, ()).expect("no other sync send");
+        }
+        self.recvs.pass();
     }
 
     fn send(&self, context: &Context<'_, Self>, _: &mut (), sent: Sent<()>) {
@@ -310,4 +323,56 @@ fn none_for_an_accept(lab: &Lab) {
         scene.farewells.wait_for("a farewell", round);
     });
     assert_eq!(allocations, 0);
+}
+
+/// A datagram socket of a scene, and the one that it speaks to.
+fn add_datagram(scene: &Scene, lab: &Lab) -> (SocketHandle, SocketAddr, Correspondent) {
+    let (socket, address) = lab.datagram_socket(None);
+    (scene.port.add_datagram(socket, ()).expect("a datagram socket"), address, lab.correspondent())
+}
+
+fn none_for_datagrams_in_callbacks(lab: &Lab) {
+    let scene = Scene::new(lab, Play::SyncEcho);
+    let (socket, address, correspondent) = add_datagram(&scene, lab);
+    scene.port.recv(socket).expect("a first recv");
+    let allocations = scene.count(|_| {
+        correspondent.send_to(b"sixteen bytes...", address);
+        assert_eq!(correspondent.receive().0.len(), 16);
+    });
+    assert_eq!(allocations, 0);
+}
+
+fn none_for_datagrams_from_another_thread(lab: &Lab) {
+    let scene = Scene::new(lab, Play::Nothing);
+    let (socket, address, correspondent) = add_datagram(&scene, lab);
+    // What the other side allocates is its own.
+    let counted = |call: &dyn Fn()| {
+        COUNTED_BY.set(Some(scene.counter));
+        call();
+        COUNTED_BY.set(None);
+    };
+    let allocations = scene.count(|round| {
+        counted(&|| scene.port.recv(socket).expect("none is outstanding"));
+        correspondent.send_to(b"x", address);
+        scene.recvs.wait_for("a recv", round);
+        let to = correspondent.address();
+        counted(&|| scene.port.sync_send_to(socket, to, b"y", ()).expect("none is outstanding"));
+        scene.sends.wait_for("a send", round);
+        assert_eq!(correspondent.receive().0, b"y");
+    });
+    assert_eq!(allocations, 0);
+}
+
+fn one_for_an_async_datagram_from_another_thread(lab: &Lab) {
+    let scene = Scene::new(lab, Play::Nothing);
+    let (socket, _, correspondent) = add_datagram(&scene, lab);
+    let to = correspondent.address();
+    let allocations = scene.count(|round| {
+        COUNTED_BY.set(Some(scene.counter));
+        scene.port.send_to(socket, to, b"y", ()).expect("a live socket");
+        COUNTED_BY.set(None);
+        scene.sends.wait_for("a send", round);
+        assert_eq!(correspondent.receive().0, b"y");
+    });
+    assert_eq!(allocations, ROUNDS, "one block a send, with the address in it");
 }

@@ -16,7 +16,9 @@ use std::time::Instant;
 on_every_backend!(
     real: an_async_send_gives_everything_back,
     sends_with_a_block_of_their_own_give_everything_back,
+    a_datagram_gives_everything_back,
     an_added_socket_comes_back,
+    an_added_datagram_socket_comes_back,
     a_listener_comes_back,
     a_worker_without_memory_serves_on,
     a_recv_waits_for_a_buffer_and_resumes,
@@ -189,6 +191,33 @@ fn sends_with_a_block_of_their_own_give_everything_back(lab: &Lab) {
     assert_eq!(rejected.buffer.each_ref().map(SendBuffer::as_slice), [Some(&[1, 2][..]), Some(&[3])]);
     scene.port.send_vectored(socket, rejected.buffer, ()).expect("there is memory again");
     assert_eq!(client.read_exact(3).expect("the bytes"), [1, 2, 3]);
+}
+
+fn a_datagram_gives_everything_back(lab: &Lab) {
+    let scene = Scene::new(lab, false);
+    let correspondent = lab.correspondent();
+    let socket = scene.port.add_datagram(lab.datagram_socket(None).0, ()).expect("a datagram socket");
+    let (to, bytes) = (correspondent.address(), vec![1, 2, 3]);
+    let rejected = without_memory(|| scene.port.send_to(socket, to, bytes, ())).expect_err("it needs a block");
+    assert_eq!(rejected.error.code(), ErrorCode::NoMemory);
+    let bytes = rejected.buffer.into_vec().expect("the vector given");
+    // A sync send needs none.
+    without_memory(|| scene.port.sync_send_to(socket, to, bytes, ())).expect("none is outstanding");
+    assert_eq!(correspondent.receive().0, [1, 2, 3]);
+}
+
+/// It needs memory of its own, whoever has left its slot.
+fn an_added_datagram_socket_comes_back(lab: &Lab) {
+    let scene = Scene::new(lab, false);
+    // The slot and its place in the table are there after the first.
+    scene.port.add_datagram(lab.datagram_socket(None).0, ()).expect("a datagram socket");
+    let (socket, address) = lab.datagram_socket(None);
+    let refused = without_memory(|| scene.port.add_datagram(socket, ())).expect_err("it needs blocks");
+    assert_eq!(refused.error.code(), ErrorCode::NoMemory);
+    let socket = scene.port.add_datagram(refused.socket, ()).expect("there is memory again");
+    let correspondent = lab.correspondent();
+    scene.port.sync_send_to(socket, correspondent.address(), b"hello", ()).expect("a live socket");
+    assert_eq!(correspondent.receive(), (b"hello".to_vec(), address));
 }
 
 fn an_added_socket_comes_back(lab: &Lab) {

@@ -2,7 +2,7 @@
 
 use crate::model::Broken;
 use crate::world::{State, World};
-use socket_iocp::{Context, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Watermark};
+use socket_iocp::{Context, Datagram, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Watermark};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
@@ -137,6 +137,15 @@ impl Handler for Tortured {
         // Some buffers are kept for a while: the next recv must not be given the same memory.
         if let (Ok(buffer), Some(mut state)) = (received, self.enter()) {
             state.keep_buffer(buffer, result.unwrap_or_default());
+        }
+    }
+
+    fn datagram(&self, context: &Context<'_, Self>, socket: &mut SocketToken, received: Result<Datagram, Error>) {
+        let letter = |datagram: &Datagram| (datagram.buffer.to_vec(), datagram.sender, datagram.truncated);
+        let result = received.as_ref().map(letter).map_err(|error| *error);
+        self.show(context, socket.place, |state| state.mailed(socket.place, &result));
+        if let (Ok(datagram), Ok((bytes, ..)), Some(mut state)) = (received, result, self.enter()) {
+            state.keep_buffer(datagram.buffer, bytes);
         }
     }
 

@@ -11,6 +11,7 @@ mod bytes;
 mod campaign;
 mod faults;
 mod handler;
+mod mail;
 mod model;
 mod panics;
 mod program;

@@ -1,6 +1,7 @@
 //! The model of the contract: what a connected socket has been asked for, and what it may say.
 
 use crate::bytes::Stream;
+use crate::mail::{Letter, Mail};
 use crate::program::{Call, Setup, Whither};
 use socket_iocp::{Error, ErrorCode, SocketHandle, Watermark};
 use std::collections::VecDeque;
@@ -42,6 +43,8 @@ struct Send {
     limit: Option<Duration>,
     /// It is to be cancelled alone.
     picked: bool,
+    /// It is a datagram's, with an address.
+    addressed: bool,
 }
 
 /// What the client may read of a send.
@@ -164,6 +167,8 @@ pub(crate) struct Socket {
     parts: VecDeque<Part>,
     pub(crate) received: u64,
     pub(crate) reason: Option<Result<(), Error>>,
+    /// It is a datagram socket.
+    pub(crate) mail: Option<Mail>,
 }
 
 /// What a call is to be given.
@@ -218,7 +223,18 @@ impl Socket {
             parts: VecDeque::new(),
             received: 0,
             reason: None,
+            mail: None,
         }
+    }
+
+    /// A datagram socket.
+    pub(crate) fn mailing(self, mail: Mail) -> Socket {
+        Socket { mail: Some(mail), ..self }
+    }
+
+    /// What the surroundings are to this socket: nothing that fails ends a datagram socket, nor does time.
+    fn around(&self, around: Circumstances) -> Circumstances {
+        if self.mail.is_some() { Circumstances { may_fail: false, idle: None, ..around } } else { around }
     }
 
     /// A socket that is being connected.
@@ -291,6 +307,9 @@ impl Socket {
         if self.ended {
             return Err(ErrorCode::Closed);
         }
+        if self.mail.is_some() && call == Call::Shutdown {
+            return Err(ErrorCode::NotStream);
+        }
         match (self.ending, call) {
             (Some(Ending::Close), Call::Abort) | (None, Call::Abort) => return Ok(()),
             (Some(_), _) => return Err(ErrorCode::Closed),
@@ -325,7 +344,7 @@ impl Socket {
         around: Circumstances,
         answer: Result<(), ErrorCode>,
     ) -> Result<(), Broken> {
-        let expected = self.expected(call, limits);
+        let (expected, around) = (self.expected(call, limits), self.around(around));
         let short = matches!(call, Call::SendWithoutMemory(_)) && answer == Err(ErrorCode::NoMemory);
         let asked = around.deleted || around.shut_down || self.found_closed;
         let failed = around.may_fail || around.closed_behind || self.may_have_failed(around.now);
@@ -362,12 +381,12 @@ impl Socket {
                 self.recv_cancelled = false;
                 self.recv_limit = if let Call::RecvWithin(time_ms) = call { Some(over(time_ms)) } else { None };
             }
-            Call::SyncSend(len) => self.queue(len, true, None, now),
+            Call::SyncSend(len) => self.queue(len, call, None, now),
             async_send!(len) => {
                 let limit = if let Call::SendWithin(_, limit_ms) = call { Some(over(limit_ms)) } else { None };
-                self.queue(len, false, limit, now);
+                self.queue(len, call, limit, now);
             }
-            Call::SyncSendWithin(len, limit_ms) => self.queue(len, true, Some(over(limit_ms)), now),
+            Call::SyncSendWithin(len, limit_ms) => self.queue(len, call, Some(over(limit_ms)), now),
             Call::CancelRecv => self.recv_cancelled = true,
             Call::CancelSends(odd) => {
                 for send in self.sends.iter_mut().filter(|send| (send.write % 2 == 1) == odd) {
@@ -384,20 +403,48 @@ impl Socket {
         }
     }
 
-    fn queue(&mut self, len: u16, sync: bool, limit: Option<Duration>, now: Duration) {
+    fn queue(&mut self, len: u16, call: Call, limit: Option<Duration>, now: Duration) {
+        let sync = matches!(call, Call::SyncSend(_) | Call::SyncSendWithin(..));
         if self.sends.is_empty() {
             self.send_since = now;
         }
         self.idled = false;
         let (write, len) = (self.next_write, usize::from(len));
         self.cut |= limit.is_some();
-        self.sends.push_back(Send { write, len, sync, limit, picked: false });
+        let addressed = call.may_have_address() && self.address_for(write).is_some();
+        self.sends.push_back(Send { write, len, sync, limit, picked: false, addressed });
         self.parts.push_back(Part { write, start: self.issued, sent: None });
         self.next_write += 1;
         self.issued += len as u64;
     }
 
+    /// The address that goes with a send, where it may have one.
+    pub(crate) fn address_for(&self, write: u64) -> Option<SocketAddr> {
+        self.mail.as_ref().and_then(|mail| mail.address_for(write))
+    }
+
     // ---- callbacks ----
+
+    /// A datagram's callback.
+    pub(crate) fn mailed(
+        &mut self,
+        result: &Result<Letter, Error>,
+        buffer_size: usize,
+        around: Circumstances,
+    ) -> Result<(), Broken> {
+        let outstanding = std::mem::replace(&mut self.recv_outstanding, false);
+        let Some(mail) = self.mail.as_mut().filter(|_| outstanding && !self.ended) else {
+            return Err(format!("a datagram's callback without a recv: {self:?}"));
+        };
+        let explained = match result.as_ref().map_err(|error| error.code()) {
+            Ok(letter) => mail.received(letter, buffer_size),
+            Err(ErrorCode::Cancelled) if self.recv_cancelled => Ok(()),
+            Err(ErrorCode::TimedOut) if self.recv_limit.is_some_and(|over| over <= around.now) => Ok(()),
+            Err(code) if mail.explains(code, around.may_fail) => Ok(()),
+            Err(code) => Err(format!("a datagram's callback with {code:?}")),
+        };
+        explained.map_err(|broken| format!("{broken}: {self:?}"))
+    }
 
     /// The connect callback.
     pub(crate) fn connected(
@@ -493,6 +540,9 @@ impl Socket {
         if self.is_connecting() && (bytes != 0 || result.is_ok()) {
             return Err(format!("{bytes} bytes sent before the connect, {result:?}: {self:?}"));
         }
+        if self.mail.is_some() {
+            return self.mail_sent(send, result, bytes, ends_alone, around);
+        }
         self.sent += bytes as u64;
         self.note_part(write, bytes);
         self.idled |= self.was_idle(around);
@@ -520,6 +570,31 @@ impl Socket {
             None => true,
         };
         if explained { Ok(()) } else { Err(format!("a send failed with {code:?} for no reason: {self:?}")) }
+    }
+
+    /// The send callback of a datagram socket.
+    fn mail_sent(
+        &mut self,
+        send: Send,
+        result: Result<(), Error>,
+        bytes: usize,
+        ends_alone: bool,
+        around: Circumstances,
+    ) -> Result<(), Broken> {
+        let part = self.parts.iter().position(|part| part.write == send.write).and_then(|at| self.parts.remove(at));
+        let start = part.map_or(0, |part| part.start);
+        let asked = self.ending.is_some() || around.deleted || around.shut_down;
+        let is_cancelled = result.is_err_and(|error| error.code() == ErrorCode::Cancelled);
+        if bytes != if result.is_ok() { send.len } else { 0 } {
+            return Err(format!("{bytes} of {} bytes of a datagram, {result:?}: {self:?}", send.len));
+        }
+        if result.is_err() && ends_alone || is_cancelled && asked {
+            return Ok(());
+        }
+        let whole = self.outgoing.bytes(start, send.len);
+        let Some(mail) = &mut self.mail else { return Ok(()) };
+        let explained = mail.sent(whole, send.addressed, result, around.may_fail);
+        explained.map_err(|broken| format!("{broken}: {self:?}"))
     }
 
     /// A watermark callback.
@@ -591,6 +666,7 @@ impl Socket {
         handed_back: bool,
         around: Circumstances,
     ) -> Result<(), Broken> {
+        let around = self.around(around);
         if std::mem::replace(&mut self.ended, true) {
             return Err(format!("a second farewell: {self:?}"));
         }
@@ -629,7 +705,7 @@ impl Socket {
 
     /// Whether the idle time-out may have ended it by now.
     fn was_idle(&self, around: Circumstances) -> bool {
-        if self.is_connecting() {
+        if self.is_connecting() || self.mail.is_some() {
             return false;
         }
         let recv = self.recv_outstanding.then_some(self.recv_since);
@@ -640,7 +716,7 @@ impl Socket {
     /// Nothing moves any more: is there something that should have?
     pub(crate) fn check_at_rest(&self, from_peer: (u64, bool), peer_reads: bool, setup: &Setup) -> Result<(), Broken> {
         let (written, fin) = from_peer;
-        let may_idle = setup.idle_timeout_ms != 0 && !self.is_connecting();
+        let may_idle = setup.idle_timeout_ms != 0 && !self.is_connecting() && self.mail.is_none();
         if self.ended {
             return Ok(());
         }
@@ -649,6 +725,11 @@ impl Socket {
         }
         if self.ending.is_none() && self.recv_outstanding && (self.received < written || fin && !self.eof) {
             return Err(format!("a recv is not reported though there is something: {self:?}"));
+        }
+        if let Some(mail) = self.mail.as_ref().filter(|_| self.ending.is_none())
+            && (!self.sends.is_empty() || self.recv_outstanding && mail.has_incoming())
+        {
+            return Err(format!("datagrams go neither way: {self:?}"));
         }
         if peer_reads && !self.sends.is_empty() {
             return Err(format!("sends are not reported though the client reads: {self:?}"));

@@ -17,6 +17,10 @@ pub enum Op {
     ConnectOut(Whither, u16),
     /// The network's own listener takes the connections in its queue: they are clients from then on.
     Answer,
+    /// A datagram socket is added, connected or not.
+    AddDatagram(u8),
+    /// A datagram of so many bytes is sent to one of them.
+    Mail(u8, u16),
     /// A socket that was handed back is added again.
     AddBack(u8),
     /// A client sends bytes.
@@ -113,6 +117,14 @@ pub enum Call {
     CancelTimer,
 }
 
+impl Call {
+    /// Whether it is a send that on a datagram socket may have an address.
+    pub(crate) fn may_have_address(self) -> bool {
+        let plain = matches!(self, Call::Send(_) | Call::SendWithoutMemory(_) | Call::SyncSend(_));
+        plain || matches!(self, Call::SendOwned(_))
+    }
+}
+
 /// Where a fault goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Faulty {
@@ -206,11 +218,13 @@ fn op(random: &mut Rng, faulty: bool) -> Op {
     let at = random.u8(..);
     match random.u16(0..1000) {
         0..=99 => Op::Connect(at),
-        100..=121 => Op::Add,
+        100..=116 => Op::Add,
+        117..=121 => Op::AddDatagram(at),
         122..=131 => connect_out(random),
         132..=139 => Op::Answer,
         140..=149 => Op::AddBack(at),
-        150..=279 => Op::PeerWrite(at, length(random)),
+        150..=264 => Op::PeerWrite(at, length(random)),
+        265..=279 => Op::Mail(at, length(random)),
         280..=379 => Op::PeerRead(at, length(random)),
         380..=409 => Op::PeerShutdown(at),
         410..=419 if faulty => Op::PeerReset(at),

@@ -1,5 +1,6 @@
 //! Running a program.
 
+mod mailing;
 mod outward;
 
 use crate::handler::Tortured;
@@ -138,6 +139,8 @@ impl Stage {
             Op::Answer => {
                 self.answer();
             }
+            Op::AddDatagram(how) => self.add_datagram(how),
+            Op::Mail(at, len) => self.write_mail(at, len.into()),
             Op::AddBack(at) => self.add_back(at),
             Op::PeerWrite(at, len) => self.with_client(at, |state, client| state.client_writes(client, len.into())),
             Op::PeerRead(at, len) => {

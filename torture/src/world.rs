@@ -2,6 +2,7 @@
 
 use crate::bytes::Stream;
 use crate::handler::{ListenerToken, OwnedBytes, SocketToken, Tortured, WriteToken};
+use crate::mail::{Letter, Mail};
 use crate::model::{Broken, Circumstances, Connect, Ending, Given, Limits, Socket};
 use crate::program::{self, Call, Setup, Whither};
 use crate::refusal;
@@ -262,6 +263,41 @@ impl State {
         }
     }
 
+    /// A datagram socket has come into the port; `mail` is given what its correspondent writes.
+    pub(crate) fn add_mailing(&mut self, handle: SocketHandle, raw: RawSocket, mail: impl FnOnce(Stream) -> Mail) {
+        let client = self.add_client_with(None);
+        let place = self.add_socket(handle, client, raw);
+        let socket = self.sockets.pop().expect("just added");
+        let mail = mail(socket.incoming);
+        self.sockets.push(socket.mailing(mail));
+        self.clients[client].place = Some(place);
+    }
+
+    /// A correspondent writes to the n-th datagram socket that lives.
+    pub(crate) fn write_mail(&mut self, at: u8, len: usize) {
+        let lives = |socket: &&mut Socket| socket.mail.is_some() && !socket.ended;
+        let mut all: Vec<_> = self.sockets.iter_mut().filter(lives).collect();
+        if all.is_empty() {
+            return;
+        }
+        let chosen = usize::from(at) % all.len();
+        let written = all[chosen].mail.as_mut().map_or(Ok(()), |mail| mail.write(len));
+        written.unwrap_or_else(|broken| self.note(broken));
+    }
+
+    /// Every send has been reported: what has come is what has gone.
+    fn check_mail(&mut self) {
+        for place in 0..self.sockets.len() {
+            let socket = &mut self.sockets[place];
+            if let Some(mail) = socket.mail.as_mut()
+                && let Err(broken) = mail.check()
+            {
+                let handle = socket.handle;
+                self.note(format!("{broken}: {handle:?}"));
+            }
+        }
+    }
+
     /// The port has accepted a connection that it has made itself; `near` is the place of the other end.
     fn add_partner(&mut self, handle: SocketHandle, near: usize, raw: RawSocket) -> usize {
         let client = self.add_client_with(None);
@@ -315,7 +351,7 @@ impl State {
     pub(crate) fn close_behind(&mut self, place: usize) {
         let socket = &self.sockets[place];
         let waits = socket.is_waiting_for_recv() || socket.has_sends() || socket.is_connecting();
-        let busy = waits || socket.ending().is_some();
+        let busy = waits || socket.ending().is_some() || socket.mail.is_some();
         if busy || self.around(place).may_fail || self.of_sockets[place].1 || self.deleted {
             return;
         }
@@ -338,11 +374,14 @@ impl State {
         let send = |len: u16, way: Way, limit_ms: Option<u16>| {
             let given = socket.give(len.into());
             let token = WriteToken::new(given.write, len.into(), &held);
-            let issue = |bytes: SendBuffer| match (way, limit_ms) {
-                (Way::Sync, None) => port.sync_send(handle, bytes, token),
-                (Way::Sync, Some(limit_ms)) => port.sync_send_within(handle, bytes, token, ms(limit_ms)),
-                (_, None) => port.send(handle, bytes, token),
-                (_, Some(limit_ms)) => port.send_within(handle, bytes, token, ms(limit_ms)),
+            let address = socket.address_for(given.write).filter(|_| limit_ms.is_none());
+            let issue = |bytes: SendBuffer| match (way, limit_ms, address) {
+                (Way::Sync, None, None) => port.sync_send(handle, bytes, token),
+                (Way::Sync, None, Some(address)) => port.sync_send_to(handle, address, bytes, token),
+                (Way::Sync, Some(limit_ms), _) => port.sync_send_within(handle, bytes, token, ms(limit_ms)),
+                (_, None, None) => port.send(handle, bytes, token),
+                (_, None, Some(address)) => port.send_to(handle, address, bytes, token),
+                (_, Some(limit_ms), _) => port.send_within(handle, bytes, token, ms(limit_ms)),
             };
             let answer = match way {
                 Way::WithoutMemory => refusal::refuse(|| issue(given.bytes.into())),
@@ -464,6 +503,12 @@ impl State {
         self.sockets[place].connected(ends, now)
     }
 
+    /// A datagram's callback.
+    pub(crate) fn mailed(&mut self, place: usize, result: &Result<Letter, Error>) -> Result<(), Broken> {
+        let (size, around) = (self.setup.read_buffer_size, self.around(place));
+        self.sockets[place].mailed(result, size, around)
+    }
+
     pub(crate) fn received(&mut self, place: usize, result: &Result<Vec<u8>, Error>) -> Result<(), Broken> {
         let (size, mut from_client) = (self.setup.read_buffer_size, self.client_sent(place));
         if self.clients[self.of_sockets[place].0].ours && result.as_ref().is_ok_and(Vec::is_empty) {
@@ -494,7 +539,9 @@ impl State {
     pub(crate) fn farewell(&mut self, place: usize, farewell: Farewell) -> Result<(), Broken> {
         let around = self.around(place);
         self.sockets[place].farewell(farewell.reason, farewell.socket.is_some(), around)?;
-        self.returned.extend(farewell.socket.map(|socket| (place, socket)));
+        // One of datagrams is closed here, as any other that is not added again.
+        let returned = farewell.socket.filter(|_| self.sockets[place].mail.is_none());
+        self.returned.extend(returned.map(|socket| (place, socket)));
         Ok(())
     }
 
@@ -665,6 +712,7 @@ impl State {
                 self.note(format!("at rest: {broken}"));
             }
         }
+        self.check_mail();
         let waiting =
             self.clients.iter().position(|client| client.place.is_none() && client.peer.is_some() && !client.failed);
         if let (Some(client), true) = (waiting, listening && has_room) {
@@ -680,6 +728,8 @@ impl State {
         if self.listeners.iter().any(|listener| !listener.ended) {
             self.note("a listener without a farewell".into());
         }
+        self.check_mail();
+        self.sockets.iter_mut().for_each(|socket| socket.mail = None);
         self.returned.clear();
         self.kept.clear();
         self.clients.iter_mut().for_each(|client| client.peer = None);

@@ -12,6 +12,7 @@ pub(crate) type Accept = unsafe extern "C" fn(RawFd, *mut c_void, *mut c_void, H
 pub(crate) type Recv = unsafe extern "C" fn(RawFd, *mut c_void, u32, Handle);
 pub(crate) type Send = unsafe extern "C" fn(RawFd, Handle, Handle);
 pub(crate) type Connect = unsafe extern "C" fn(RawFd, *mut c_void, *mut c_void, Handle);
+pub(crate) type Datagram = unsafe extern "C" fn(RawFd, *mut c_void, u32, *mut c_void, c_int, Handle);
 pub(crate) type Timer = unsafe extern "C" fn(RawFd, Handle, Handle);
 pub(crate) type Release = unsafe extern "C" fn(*mut c_void);
 pub(crate) type Ended = unsafe extern "C" fn(RawFd, Handle);
@@ -46,6 +47,7 @@ pub(crate) struct Options {
     pub(crate) multishot_recv: u32,
     pub(crate) timer_callback_function: Option<Timer>,
     pub(crate) connect_callback_function: Option<Connect>,
+    pub(crate) datagram_callback_function: Option<Datagram>,
 }
 
 /// `struct socket_iocp_completion`.
@@ -63,6 +65,7 @@ pub(crate) struct Completion {
     pub(crate) local_address: *const c_void,
     pub(crate) remote_address: *const c_void,
     pub(crate) byte_count: u64,
+    pub(crate) segment_size: u32,
 }
 
 /// `struct socket_iocp_buffer`.
@@ -116,6 +119,8 @@ pub(crate) const BROKEN_PIPE: c_int = -28;
 pub(crate) const REFUSED: c_int = -30;
 pub(crate) const NOT_OUTSTANDING: c_int = -35;
 pub(crate) const ALREADY_CONNECTED: c_int = -36;
+pub(crate) const NOT_DATAGRAM: c_int = -37;
+pub(crate) const MESSAGE_SIZE: c_int = -38;
 
 unsafe extern "C" {
     pub(crate) fn socket_iocp_new(
@@ -196,6 +201,35 @@ unsafe extern "C" {
         timeout_ms: u32,
         user: Handle,
         handle: *mut Handle,
+    ) -> c_int;
+    pub(crate) safe fn socket_iocp_add_datagram_socket(port: Handle, socket: RawFd, user: Handle) -> c_int;
+    pub(crate) fn socket_iocp_issue_sync_send_to(
+        port: Handle,
+        socket: Handle,
+        data: *mut c_void,
+        length: u32,
+        address: *const c_void,
+        address_size: u32,
+        write: Handle,
+    ) -> c_int;
+    pub(crate) fn socket_iocp_issue_async_send_to(
+        port: Handle,
+        socket: Handle,
+        data: *mut c_void,
+        length: u32,
+        address: *const c_void,
+        address_size: u32,
+        write: Handle,
+    ) -> c_int;
+    pub(crate) fn socket_iocp_issue_segmented_send_to(
+        port: Handle,
+        socket: Handle,
+        data: *mut c_void,
+        length: u32,
+        segment_size: u32,
+        address: *const c_void,
+        address_size: u32,
+        write: Handle,
     ) -> c_int;
     pub(crate) safe fn socket_iocp_issue_recv_with_timeout(port: Handle, socket: Handle, timeout_ms: u32) -> c_int;
     pub(crate) fn socket_iocp_issue_sync_send_with_timeout(

@@ -71,6 +71,7 @@ impl Given {
             (offset_of!(c::Options, watermark_callback_function), crossed as *const () as usize),
             (offset_of!(c::Options, timer_callback_function), timer_ended as *const () as usize),
             (offset_of!(c::Options, connect_callback_function), connected as *const () as usize),
+            (offset_of!(c::Options, datagram_callback_function), datagram as *const () as usize),
         ];
         for (callback, function) in callbacks {
             if let Some(place) = self.readable.get_mut(callback..callback + size_of::<usize>()) {
@@ -202,6 +203,9 @@ extern "C" fn listen_ended(_: RawFd, _: c::Handle) {
 extern "C" fn crossed(_: RawFd, _: c::Handle, _: c_int) {}
 extern "C" fn connected(_: RawFd, _: *mut c_void, _: *mut c_void, _: c::Handle) {
     unreachable!("no connect is issued")
+}
+extern "C" fn datagram(_: RawFd, _: *mut c_void, _: u32, _: *mut c_void, _: c_int, _: c::Handle) {
+    unreachable!("no datagram socket is added")
 }
 extern "C" fn timer_ended(_: RawFd, _: c::Handle, _: c::Handle) {
     unreachable!("no timer is issued")

@@ -17,6 +17,7 @@ fn scripts_make_every_call_of_the_header() {
         include_str!("../src/interface/callbacks.rs"),
         include_str!("../src/interface/connecting.rs"),
         include_str!("../src/interface/issue.rs"),
+        include_str!("../src/interface/mail.rs"),
         include_str!("../src/interface/passing.rs"),
         include_str!("../src/interface/perform.rs"),
         include_str!("../src/interface/questions.rs"),

@@ -1,13 +1,15 @@
 //! Send buffers: the bytes of a send, whatever memory they are in.
 
 use super::ReadBuffer;
+use super::addressed::{Addressed, Destination};
 use super::copied::Copied;
 use super::owned::Owned;
 use super::parts::Parts;
 use crate::handle::NodeRef;
 use crate::planted::planted;
-use crate::sys::MAX_GATHER;
+use crate::sys::{MAX_GATHER, Segments};
 use crate::{Error, ErrorCode};
+use socket2::SockAddr;
 use std::alloc::Layout;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ enum Repr {
     Copied(Copied),
     Parts(Parts),
     Owned(Owned),
+    Addressed(Addressed),
 }
 
 // SAFETY: every variant but four is Send and Sync; `Raw` promises as much (see `from_raw`), `Copied` owns its bytes, `Parts` its
@@ -95,6 +98,43 @@ impl SendBuffer {
         Copied::new(bytes, room).map(|copied| SendBuffer(Repr::Copied(copied)))
     }
 
+    /// This buffer with the address that it goes to, in one datagram or in segments, in a block that has room for a node of this layout. When memory is refused it
+    /// comes back.
+    pub(crate) fn addressed(
+        self,
+        address: &SockAddr,
+        segments: Option<Segments>,
+        room: Layout,
+    ) -> Result<SendBuffer, SendBuffer> {
+        let Some(mut block) = Addressed::new(room) else { return Err(self) };
+        block.put(Some(address), segments, self);
+        Ok(SendBuffer(Repr::Addressed(block)))
+    }
+
+    /// This buffer with the address that it goes to, if it has one, in a block that was made for it before.
+    pub(crate) fn in_block(mut block: Addressed, address: Option<&SockAddr>, buffer: SendBuffer) -> SendBuffer {
+        block.put(address, None, buffer);
+        SendBuffer(Repr::Addressed(block))
+    }
+
+    /// Where it goes as a datagram.
+    pub(crate) fn destination(&self) -> Destination<'_> {
+        match &self.0 {
+            Repr::Addressed(block) => block.destination(),
+            _ => Destination::default(),
+        }
+    }
+
+    /// Takes the block with the address off, if there is one: this is then the buffer that was put into it.
+    pub(crate) fn take_address(&mut self) -> Option<Addressed> {
+        if !matches!(self.0, Repr::Addressed(_)) {
+            return None;
+        }
+        let Repr::Addressed(mut block) = std::mem::take(self).0 else { return None };
+        *self = block.take();
+        Some(block)
+    }
+
     /// Memory of this layout that goes with the buffer and lasts as long as it, wherever it is moved; nobody else uses it.
     pub(crate) fn room_for(&self, wanted: Layout) -> Option<NonNull<u8>> {
         match &self.0 {
@@ -104,6 +144,8 @@ impl SendBuffer {
             Repr::Parts(parts) => unsafe { parts.carrier().room_for(wanted) },
             // SAFETY: as above.
             Repr::Owned(owned) => unsafe { owned.carrier().room_for(wanted) },
+            // SAFETY: as above.
+            Repr::Addressed(block) => unsafe { block.carrier().room_for(wanted) },
             _ => None,
         }
     }
@@ -123,6 +165,7 @@ impl SendBuffer {
             Repr::Raw(data, len) => unsafe { slice::from_raw_parts(*data, *len) },
             Repr::Copied(copied) => copied.bytes(),
             Repr::Owned(owned) => owned.bytes(),
+            Repr::Addressed(block) => block.buffer().piece(),
         }
     }
 
@@ -130,6 +173,7 @@ impl SendBuffer {
     pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Parts(parts) => parts.all().iter().map(|part| part.piece().len()).sum(),
+            Repr::Addressed(block) => block.buffer().len(),
             _ => self.piece().len(),
         }
     }
@@ -206,6 +250,7 @@ impl<'q> Slices<'q> {
                 *self = Slices { parts: parts.all().iter(), skip: sent, turned };
                 None
             }
+            Repr::Addressed(block) => self.start(block.buffer(), sent),
             _ => Some(&buffer.piece()[sent..]),
         }
     }

@@ -1,7 +1,7 @@
 //! Which sends are to be cancelled, on its way from another thread to their worker.
 
+use super::boxed::boxed;
 use super::link::{Kind, Link};
-use std::alloc::{self, Layout};
 use std::ptr::NonNull;
 
 /// Tells of each send whether it is meant.
@@ -34,21 +34,5 @@ impl<W> CancelNode<W> {
         // SAFETY: the caller's promise: a node begins with its link, and is a box of its own.
         let node = unsafe { Box::from_raw(link.cast::<CancelNode<W>>().as_ptr()) };
         node.which
-    }
-}
-
-/// A box, unless memory is refused.
-fn boxed<T>(value: T) -> Option<Box<T>> {
-    let layout = Layout::new::<T>();
-    if layout.size() == 0 {
-        // Such a box has no memory.
-        return Some(Box::new(value));
-    }
-    // SAFETY: the size is not zero.
-    let memory = NonNull::new(unsafe { alloc::alloc(layout) })?.cast::<T>();
-    // SAFETY: the memory is new, of the layout that a box of a `T` has.
-    unsafe {
-        memory.write(value);
-        Some(Box::from_raw(memory.as_ptr()))
     }
 }

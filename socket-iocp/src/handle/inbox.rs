@@ -140,7 +140,7 @@ impl<W> Iterator for Messages<W> {
             (link.kind(), link.index())
         };
         Some(match kind {
-            Kind::Recv => Message::Recv(index),
+            Kind::Recv | Kind::Datagram => Message::Recv(index),
             Kind::Control => Message::Control(index),
             Kind::Accepted => Message::Accepted(index),
             // SAFETY: as below.

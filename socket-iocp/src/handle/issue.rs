@@ -11,6 +11,7 @@ use crate::handler::Handler;
 use crate::planted::planted;
 use crate::time::Limit;
 use crate::{Error, ErrorCode, SendBuffer};
+use socket2::SockAddr;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
@@ -111,10 +112,12 @@ impl<H: Handler> Slot<H> {
         Ok(None)
     }
 
-    /// Issues the sync send; answers as `issue_async_send` does.
+    /// Issues the sync send, of a datagram socket with the address that it goes to, if it has one; answers as `issue_async_send`
+    /// does.
     pub(crate) fn issue_sync_send(
         &self,
         generation: u32,
+        address: Option<&SockAddr>,
         buffer: SendBuffer,
         write: H::Write,
         limit: Limit,
@@ -125,7 +128,7 @@ impl<H: Handler> Slot<H> {
             return Err((error, buffer, write));
         }
         // SAFETY: the claim was just granted, and keeps the slot until it has been reported.
-        let node = unsafe { NodeRef::fill(&self.sync_send, buffer, write) };
+        let node = unsafe { NodeRef::fill(&self.sync_send, address, buffer, write) };
         node.set_limit(limit);
         let Some(mailbox) = to else { return Ok(Some(node)) };
         // SAFETY: the node is the claim's own, has the worker's `W`, and its slot stays until it has arrived.

@@ -18,10 +18,20 @@ pub(crate) enum Kind {
     Control,
     Accepted,
     CancelSends,
+    /// As `Recv`, in the slot of a datagram socket.
+    Datagram,
 }
 
-const KINDS: [Kind; 7] =
-    [Kind::AsyncSend, Kind::CarriedSend, Kind::SyncSend, Kind::Recv, Kind::Control, Kind::Accepted, Kind::CancelSends];
+const KINDS: [Kind; 8] = [
+    Kind::AsyncSend,
+    Kind::CarriedSend,
+    Kind::SyncSend,
+    Kind::Recv,
+    Kind::Control,
+    Kind::Accepted,
+    Kind::CancelSends,
+    Kind::Datagram,
+];
 
 /// Above the index.
 const KIND_SHIFT: u32 = INDEX_BITS;

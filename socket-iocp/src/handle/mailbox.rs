@@ -88,8 +88,14 @@ impl<W: Wake> Mailbox<W> {
 
 impl Mailbox {
     /// Ties a socket to the worker's backend, as [`Waker::associate`] does.
-    pub(crate) fn associate(&self, socket: RawSocket, handle: SocketHandle) -> Result<SocketIo, Error> {
-        self.waker.associate(socket, Key { index: handle.index(), generation: handle.generation() })
+    pub(crate) fn associate(
+        &self,
+        socket: RawSocket,
+        handle: SocketHandle,
+        is_datagram: bool,
+    ) -> Result<SocketIo, Error> {
+        let key = Key { index: handle.index(), generation: handle.generation() };
+        self.waker.associate(socket, key, is_datagram)
     }
 
     /// Ties a listener's own socket to the worker's backend, as [`Waker::associate_listener`] does.

@@ -4,6 +4,7 @@
 //! the inboxes. The state machines above contain no `unsafe`.
 
 mod atomic;
+mod boxed;
 mod cancel;
 mod current;
 mod inbox;
@@ -20,6 +21,7 @@ mod tally;
 mod token;
 mod word;
 
+pub(crate) use boxed::boxed;
 pub(crate) use cancel::Which;
 pub(crate) use current::{PortNumber, is_inside};
 pub(crate) use inbox::Message;

@@ -1,8 +1,10 @@
 //! Nodes of sends: what an issue call hands to the worker, in a list without allocation.
 
 use super::link::{Kind, Link};
+use crate::buffer::Addressed;
 use crate::time::Limit;
 use crate::{Error, ErrorCode, SendBuffer};
+use socket2::SockAddr;
 use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -26,7 +28,54 @@ pub(crate) struct Send<W> {
 #[derive(Debug)]
 pub(crate) struct SendNode<W> {
     pub(crate) link: Link,
-    content: UnsafeCell<Option<Send<W>>>,
+    content: UnsafeCell<Content<W>>,
+}
+
+/// What is in a node.
+#[derive(Debug)]
+enum Content<W> {
+    Nothing,
+    /// In a node that is embedded in a datagram socket's slot, between two sends: where the next one's address goes.
+    Address(Addressed),
+    Send(Send<W>),
+}
+
+impl<W> Content<W> {
+    fn send(&self) -> Option<&Send<W>> {
+        match self {
+            Content::Send(send) => Some(send),
+            Content::Nothing | Content::Address(_) => None,
+        }
+    }
+
+    fn send_mut(&mut self) -> Option<&mut Send<W>> {
+        match self {
+            Content::Send(send) => Some(send),
+            Content::Nothing | Content::Address(_) => None,
+        }
+    }
+
+    /// Takes the send out, if there is one; an address stays.
+    fn take_send(&mut self) -> Option<Send<W>> {
+        match std::mem::replace(self, Content::Nothing) {
+            Content::Send(send) => Some(send),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Takes the address out, if there is one.
+    fn take_address(&mut self) -> Option<Addressed> {
+        match std::mem::replace(self, Content::Nothing) {
+            Content::Address(address) => Some(address),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
 }
 
 // SAFETY: the content is touched only by the one owner of the node's `NodeRef`; what it holds is `Send`.
@@ -35,7 +84,16 @@ unsafe impl<W: std::marker::Send> Sync for SendNode<W> {}
 impl<W> SendNode<W> {
     /// The node embedded in slot `index`.
     pub(crate) fn embedded(index: u32) -> SendNode<W> {
-        SendNode { link: Link::new(Kind::SyncSend, index), content: UnsafeCell::new(None) }
+        SendNode { link: Link::new(Kind::SyncSend, index), content: UnsafeCell::new(Content::Nothing) }
+    }
+
+    /// Keeps memory for the addresses of a datagram socket's sync sends in its embedded node, or (`None`) none any more.
+    ///
+    /// # Safety
+    /// Nobody else refers to the node's content: no socket lives in its slot.
+    pub(super) unsafe fn keep_address(&self, address: Option<Addressed>) {
+        // SAFETY: the caller's promise.
+        unsafe { *self.content.get() = address.map_or(Content::Nothing, Content::Address) };
     }
 }
 
@@ -61,20 +119,30 @@ impl<W> NodeRef<W> {
             None => (NonNull::new(unsafe { alloc::alloc(Self::LAYOUT) }), Kind::AsyncSend),
         };
         let Some(node) = place.map(NonNull::cast::<SendNode<W>>) else { return Err((buffer, write)) };
-        let content = Some(Send { buffer, write, sent: 0, result: Ok(()) });
+        let content = Content::Send(Send { buffer, write, sent: 0, result: Ok(()) });
         // SAFETY: the place is of the right layout and nobody else's: a new block, or the room of the buffer, which lasts as
         // long as the buffer does wherever it is moved, and is used by this node alone, whose content the buffer is.
         unsafe { node.write(SendNode { link: Link::new(kind, index), content: UnsafeCell::new(content) }) };
         Ok(NodeRef { node, owns: PhantomData })
     }
 
-    /// Fills the embedded node of a slot.
+    /// Fills the embedded node of a slot. A datagram socket's send goes to `address`, if it has one.
     ///
     /// # Safety
     /// The caller holds the slot's claim of the sync send, and the slot stays until that claim has been reported.
-    pub(crate) unsafe fn fill(node: &SendNode<W>, buffer: SendBuffer, write: W) -> NodeRef<W> {
+    pub(crate) unsafe fn fill(
+        node: &SendNode<W>,
+        address: Option<&SockAddr>,
+        buffer: SendBuffer,
+        write: W,
+    ) -> NodeRef<W> {
         // SAFETY: the claim makes the caller the node's owner.
-        unsafe { *node.content.get() = Some(Send { buffer, write, sent: 0, result: Ok(()) }) };
+        let content = unsafe { &mut *node.content.get() };
+        let buffer = match content.take_address() {
+            Some(kept) => SendBuffer::in_block(kept, address, buffer),
+            None => buffer,
+        };
+        *content = Content::Send(Send { buffer, write, sent: 0, result: Ok(()) });
         NodeRef { node: NonNull::from(node), owns: PhantomData }
     }
 
@@ -116,15 +184,26 @@ impl<W> NodeRef<W> {
 
     pub(crate) fn content(&self) -> &Send<W> {
         // SAFETY: this value owns the node; it was filled when the value was made and is emptied only in `finish`.
-        unsafe { (*self.node.as_ref().content.get()).as_ref().unwrap_unchecked() }
+        unsafe { (*self.node.as_ref().content.get()).send().unwrap_unchecked() }
     }
 
-    /// Takes the content out; the block of an async send is freed but where it is the buffer's, the embedded node is empty again.
+    /// Takes the content out, its buffer as it was given; the block of an async send is freed but where it is the buffer's, the
+    /// embedded node is empty again, but for the memory of a datagram's address.
     pub(crate) fn finish(self) -> Send<W> {
         // SAFETY: as in `content`; `self` is not used again but for freeing the block.
-        let content = unsafe { (*self.node.as_ref().content.get()).take().unwrap_unchecked() };
+        let content = unsafe { &mut *self.node.as_ref().content.get() };
+        // SAFETY: as in `content`.
+        let mut send = unsafe { content.take_send().unwrap_unchecked() };
+        let mut address = send.buffer.take_address();
+        if self.is_sync()
+            && let Some(address) = address.take()
+        {
+            *content = Content::Address(address);
+        }
         drop(self);
-        content
+        // With it goes the memory of a node that lies in its room.
+        drop(address);
+        send
     }
 }
 
@@ -132,7 +211,7 @@ impl<W> Drop for NodeRef<W> {
     fn drop(&mut self) {
         let has_block = self.link().kind() == Kind::AsyncSend;
         // SAFETY: this value owns the content.
-        let content = unsafe { (*self.node.as_ref().content.get()).take() };
+        let content = unsafe { (*self.node.as_ref().content.get()).take_send() };
         if has_block {
             // SAFETY: such a node came from `allocate`; its content is gone, its other fields need no drop.
             unsafe { alloc::dealloc(self.node.as_ptr().cast(), Self::LAYOUT) };
@@ -209,7 +288,7 @@ impl<W> NodeList<W> {
     /// The nodes' contents from the front.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Send<W>> {
         // SAFETY: the nodes are alive, filled, and the list's own while it is borrowed.
-        self.nodes().filter_map(|node| unsafe { (*node.as_ref().content.get()).as_ref() })
+        self.nodes().filter_map(|node| unsafe { (*node.as_ref().content.get()).send() })
     }
 
     /// Calls `visit` with the contents from the front, and their links, until it says false.
@@ -217,7 +296,7 @@ impl<W> NodeList<W> {
         for node in self.nodes() {
             // SAFETY: the nodes are alive, filled, and the list's own while it is borrowed, mutably; one at a time is
             // visited.
-            let (content, link) = unsafe { ((*node.as_ref().content.get()).as_mut(), &node.as_ref().link) };
+            let (content, link) = unsafe { ((*node.as_ref().content.get()).send_mut(), &node.as_ref().link) };
             if !content.is_some_and(|content| visit(content, link)) {
                 break;
             }

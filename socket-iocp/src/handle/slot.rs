@@ -11,6 +11,7 @@ use super::tally::Tally;
 use super::token::Token;
 use super::word::{Claimer, Word};
 use super::{INDEX_BITS, MAX_GENERATION, SocketHandle};
+use crate::buffer::Addressed;
 use crate::handler::Handler;
 use crate::lock::lock;
 use crate::sys::SocketMemory;
@@ -167,6 +168,13 @@ impl Chunk {
     }
 }
 
+impl SlotHead {
+    /// Whether the socket that lives here, or is about to, is one of datagrams.
+    pub(crate) fn is_datagram(&self) -> bool {
+        self.recv_link.kind() == Kind::Datagram
+    }
+}
+
 impl<H: Handler> Slot<H> {
     fn vacant(index: u32) -> Slot<H> {
         Slot {
@@ -302,8 +310,13 @@ impl<H: Handler> Slots<H> {
         chunk_of(index).expect("the worker's own chunk").slot(index)
     }
 
-    /// Takes back a slot that has been retired.
+    /// Takes back a slot that has been retired, or was never filled.
     pub(crate) fn release(&self, slot: &'static Slot<H>) {
+        if slot.head.is_datagram() {
+            slot.head.recv_link.set_kind(Kind::Recv);
+            // SAFETY: no socket lives in the slot, which is not on the free list yet.
+            unsafe { slot.sync_send.keep_address(None) };
+        }
         let mut inner = lock(&self.inner);
         free(&mut inner, slot);
         self.live.fetch_sub(1, Ordering::SeqCst);
@@ -355,6 +368,13 @@ impl<H: Handler> NewSlot<'_, H> {
     pub(crate) fn promise(&self, identity: u32) -> SocketHandle {
         self.slot.head.identity.store(identity, Ordering::Release);
         SocketHandle::new(self.slot.index(), self.slot.head.word.generation() + 1)
+    }
+
+    /// The slot is to have a datagram socket, whose sync sends keep their addresses here.
+    pub(crate) fn is_for_datagrams(&self, address: Addressed) {
+        self.slot.head.recv_link.set_kind(Kind::Datagram);
+        // SAFETY: no socket lives in the slot, which came from the free list and is nobody else's.
+        unsafe { self.slot.sync_send.keep_address(Some(address)) };
     }
 
     /// Makes the slot live with this content. With `Claimer::Foreign` the caller then posts its arrival.

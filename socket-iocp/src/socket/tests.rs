@@ -1,5 +1,6 @@
 //! The rules of the contract, on the state machine alone.
 
+mod datagrams;
 mod watermarks;
 
 use super::*;
@@ -28,8 +29,10 @@ fn steps(machine: &mut Under) -> Vec<Step> {
 fn steps_in_transit(machine: &mut Under, in_transit: bool) -> Vec<Step> {
     std::iter::from_fn(|| {
         let step = machine.next_step(in_transit)?;
-        if step == Step::StartSend {
-            assert_ne!(machine.start_send().1.count(), 0);
+        match step {
+            Step::StartSend => assert_ne!(machine.start_send().1.count(), 0),
+            Step::StartSendTo => _ = machine.start_send_to().2.count(),
+            _ => {}
         }
         Some(step)
     })
@@ -45,6 +48,8 @@ fn events(machine: &mut Under) -> Vec<String> {
             Event::Connected => "connected".into(),
             Event::Recv(Ok(buffer)) => format!("recv {}", String::from_utf8_lossy(&buffer)),
             Event::Recv(Err(error)) => format!("recv {:?}", error.code()),
+            Event::Datagram(Ok(buffer)) => format!("datagram {}", String::from_utf8_lossy(&buffer)),
+            Event::Datagram(Err(error)) => format!("datagram {:?}", error.code()),
             Event::Watermark(mark) => format!("{mark:?}").to_lowercase(),
             Event::Timer(result) => format!("timer {:?}", result.map_err(|error| error.code())),
             Event::Sent(node) => {

@@ -17,6 +17,9 @@
 //!   machine keeps the send's buffers in its queue until then (`SendQueue` pops only what is done); the backend keeps
 //!   the recv's. What else the kernel writes to while a socket's operations are under way (an OVERLAPPED) is in its
 //!   [`SocketMemory`], in the socket's slot, which is never unmapped and is not another socket's before they have ended.
+//! - [`recv_from`](Backend::recv_from) and [`send_to`](Backend::send_to) are the recv and the send of a datagram socket, and complete
+//!   as these do, with the difference that no bytes are a datagram of none, and that a send is all or nothing. What the kernel tells
+//!   of a datagram received, and reads and writes meanwhile, is in the socket's [`DatagramMemory`], until the next recv is started.
 //! - [`connect`](Backend::connect) starts the connect of a socket that has no other operation yet; it ends as the others do.
 //! - Recvs that stand (`Options::multishot_recv`): a backend may leave a recv with the system when it has ended as far as the
 //!   state machine is concerned, so that the next one need not be submitted. Its [`Completion::Arrived`] come whether a recv is
@@ -39,7 +42,7 @@
 //! it, one at a time, and the descriptor of [`pollable`](Backend::pollable) is readable whenever a completion or a
 //! wake-up is there to be taken, or the deadline given to [`set_deadline`](Backend::set_deadline) has passed.
 
-use crate::buffer::{BufferPool, ReadBuffer};
+use crate::buffer::{BufferPool, Destination, ReadBuffer};
 use crate::{BackendKind, Error, ErrorCode, Options, RawSocket};
 use socket2::SockAddr;
 #[cfg(unix)]
@@ -47,6 +50,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+mod datagram;
 #[cfg(target_os = "linux")]
 mod io_uring;
 #[cfg(windows)]
@@ -62,6 +66,7 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub(crate) use datagram::{DatagramBlock, DatagramMemory};
 #[cfg(all(feature = "faults", target_os = "linux"))]
 pub(crate) use io_uring::faults;
 #[cfg(windows)]
@@ -69,7 +74,7 @@ pub(crate) use iocp::SocketMemory;
 #[cfg(feature = "sim")]
 pub(crate) use platform::number_at;
 pub(crate) use platform::{
-    INVALID_SOCKET, errno, from_io, hints_at_close, passing, place_of, portable_code, process, says_over,
+    INVALID_SOCKET, Segments, errno, from_io, hints_at_close, passing, place_of, portable_code, process, says_over,
     sort_accept_error, was_given_up,
 };
 #[cfg(unix)]
@@ -256,10 +261,10 @@ impl Waker {
     /// Ties a socket to the worker's backend, before its first operation. A completion port takes a socket once: one that
     /// has a port, this library's or another's, is `Unsupported`.
     #[cfg_attr(not(windows), allow(unused_variables, reason = "a completion port alone has to be told"))]
-    pub(crate) fn associate(&self, socket: RawSocket, key: Key) -> Result<SocketIo, Error> {
+    pub(crate) fn associate(&self, socket: RawSocket, key: Key, is_datagram: bool) -> Result<SocketIo, Error> {
         match self {
             #[cfg(windows)]
-            Waker::Iocp(waker) => waker.associate(socket, key),
+            Waker::Iocp(waker) => waker.associate(socket, key, is_datagram),
             #[cfg(any(unix, feature = "sim"))]
             _ => Ok(SocketIo::default()),
         }
@@ -393,6 +398,41 @@ impl Backend {
         slices: impl Iterator<Item = &'q [u8]>,
     ) -> Submitted<usize> {
         each!(self, backend => backend.send(io, key, socket, slices), iocp => backend.send(io, memory, key, socket, slices))
+    }
+
+    /// Starts the recv of one datagram, of as many of its bytes as a buffer holds.
+    pub(crate) fn recv_from(
+        &mut self,
+        io: &mut SocketIo,
+        #[cfg_attr(unix, allow(unused_variables, reason = "there is nothing in it"))] memory: &'static SocketMemory,
+        key: Key,
+        socket: RawSocket,
+        pool: &mut BufferPool,
+        datagram: &DatagramMemory,
+    ) -> Submitted<ReadBuffer> {
+        each!(
+            self,
+            backend => backend.recv_from(io, key, socket, pool, datagram),
+            iocp => backend.recv_from(io, memory, key, socket, pool, datagram)
+        )
+    }
+
+    /// Starts the send of one datagram of these slices, at most [`MAX_GATHER`] of them and none empty; there may be none. It goes to
+    /// this destination. That and they stay where they are until the completion.
+    pub(crate) fn send_to<'q>(
+        &mut self,
+        io: &mut SocketIo,
+        #[cfg_attr(unix, allow(unused_variables, reason = "there is nothing in it"))] memory: &'static SocketMemory,
+        key: Key,
+        socket: RawSocket,
+        to: Destination<'_>,
+        slices: impl Iterator<Item = &'q [u8]>,
+    ) -> Submitted<usize> {
+        each!(
+            self,
+            backend => backend.send_to(io, key, socket, to, slices),
+            iocp => backend.send_to(io, memory, key, socket, to, slices)
+        )
     }
 
     /// Starts the connect of a stream socket; none of its other operations is under way. The address is not needed after the

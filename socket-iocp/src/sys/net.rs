@@ -73,6 +73,12 @@ impl Net {
         each!(self, check_connectable(socket, address))
     }
 
+    /// Checks that this is a datagram socket of the internet's, and gives it an address of its own where the system wants one first.
+    /// Errors as documented at `PortHandle::add_datagram`.
+    pub(crate) fn check_datagram(&self, socket: RawSocket) -> Result<(), Error> {
+        each!(self, check_datagram(socket))
+    }
+
     /// Makes a socket that a connect has ended on a connection's like any other.
     pub(crate) fn connected(&self, socket: RawSocket) {
         match self {

@@ -9,14 +9,19 @@ use std::net::Shutdown;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
 use std::time::Duration;
 
+mod datagram;
 mod error;
 pub(crate) mod passing;
 pub(crate) mod process;
+mod segments;
 mod thread;
 
+pub(crate) use datagram::Envelope;
+pub(super) use datagram::address;
 pub(crate) use error::{portable_code, sort_accept_error};
 /// The codes of errors by their names.
 pub(crate) use libc as errno;
+pub(crate) use segments::{Coalesced, Segments};
 
 /// A number that is no socket's.
 pub(crate) const INVALID_SOCKET: RawSocket = -1;
@@ -73,6 +78,14 @@ pub(super) fn check_connectable(socket: RawSocket, address: &SockAddr) -> Result
         Ok(_) => Err(ErrorCode::AlreadyConnected.into()),
         Err(_) => Ok(()),
     }
+}
+
+pub(super) fn check_datagram(socket: RawSocket) -> Result<(), Error> {
+    if on_socket(socket, Socket::r#type)? != Type::DGRAM {
+        return Err(ErrorCode::NotDatagram.into());
+    }
+    let is_internet = on_socket(socket, Socket::local_addr)?.as_socket().is_some();
+    if is_internet { Ok(()) } else { Err(ErrorCode::Unsupported.into()) }
 }
 
 /// It is one already.

@@ -10,11 +10,13 @@ use std::time::Duration;
 use windows_sys::Win32::Foundation::{GetHandleInformation, HANDLE};
 use windows_sys::Win32::Networking::WinSock;
 
+mod datagram;
 pub(crate) mod errno;
 mod error;
 pub(crate) mod passing;
 pub(crate) mod process;
 
+pub(crate) use datagram::{Envelope, Segments};
 pub(super) use error::is_shortage;
 pub(crate) use error::{hints_at_close, portable_code, says_over, sort_accept_error, was_given_up};
 
@@ -58,13 +60,32 @@ pub(super) fn check_connectable(socket: RawSocket, address: &SockAddr) -> Result
     if family_of(socket)? != address.family() {
         return Err(ErrorCode::InvalidArgument.into());
     }
+    bind_if_unbound(socket, address.family())
+}
+
+fn bind_if_unbound(socket: RawSocket, family: WinSock::ADDRESS_FAMILY) -> Result<(), Error> {
     match on_socket(socket, Socket::local_addr) {
         Err(error) if error.os_error() == Some(WinSock::WSAEINVAL) => {
-            let any = any_address(address).ok_or(ErrorCode::Unsupported)?;
+            let any = any_address(family).ok_or(ErrorCode::Unsupported)?;
             on_socket(socket, |socket| socket.bind(&any))
         }
         other => other.map(drop),
     }
+}
+
+/// A recv wants a socket that is bound, as does what tells it from others.
+pub(super) fn check_datagram(socket: RawSocket) -> Result<(), Error> {
+    let info = provider_of(socket)?;
+    if info.iSocketType != WinSock::SOCK_DGRAM {
+        return Err(ErrorCode::NotDatagram.into());
+    }
+    let family = info.iAddressFamily as WinSock::ADDRESS_FAMILY;
+    if any_address(family).is_none() || info.dwServiceFlags1 & WinSock::XP1_IFS_HANDLES == 0 {
+        return Err(ErrorCode::Unsupported.into());
+    }
+    bind_if_unbound(socket, family)?;
+    datagram::turn_off_resets(socket);
+    Ok(())
 }
 
 /// The family that it was made with. One that is not bound has no address to tell it by.
@@ -75,11 +96,12 @@ fn family_of(socket: RawSocket) -> Result<WinSock::ADDRESS_FAMILY, Error> {
     Ok(info.iAddressFamily as WinSock::ADDRESS_FAMILY)
 }
 
-/// Every address of this one's family, and no port; `None` for a family that is not the internet's.
-fn any_address(address: &SockAddr) -> Option<SockAddr> {
-    match address.as_socket()? {
-        SocketAddr::V4(_) => Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()),
-        SocketAddr::V6(_) => Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()),
+/// Every address of this family, and no port; `None` for a family that is not the internet's.
+fn any_address(family: WinSock::ADDRESS_FAMILY) -> Option<SockAddr> {
+    match family {
+        WinSock::AF_INET => Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()),
+        WinSock::AF_INET6 => Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()),
+        _ => None,
     }
 }
 
@@ -180,16 +202,7 @@ pub(super) fn adopt(socket: RawSocket) -> crate::Socket {
 /// Tells a listening stream socket from any other stream socket; an error for what is no stream socket, and for one whose
 /// provider makes no handles of the file system's: its operations could not be cancelled.
 fn is_listening_stream(socket: RawSocket) -> Result<bool, Error> {
-    if place_of(socket).is_none() {
-        return Err(Error::with_os(ErrorCode::BadSocket, WinSock::WSAENOTSOCK));
-    }
-    let mut info = WinSock::WSAPROTOCOL_INFOW::default();
-    // SAFETY: the option is a WSAPROTOCOL_INFOW, which is made of numbers.
-    let asked = unsafe { get_option(socket, WinSock::SO_PROTOCOL_INFOW, &mut info) };
-    asked.map_err(|error| match error.code() {
-        ErrorCode::NotSocket if !is_open(socket) => Error::with_os(ErrorCode::BadSocket, WinSock::WSAENOTSOCK),
-        _ => error,
-    })?;
+    let info = provider_of(socket)?;
     if info.iSocketType != WinSock::SOCK_STREAM {
         return Err(ErrorCode::NotStream.into());
     }
@@ -200,6 +213,21 @@ fn is_listening_stream(socket: RawSocket) -> Result<bool, Error> {
     // SAFETY: the option is a BOOL.
     unsafe { get_option(socket, WinSock::SO_ACCEPTCONN, &mut listening) }?;
     Ok(listening != 0)
+}
+
+/// What a socket's provider makes.
+fn provider_of(socket: RawSocket) -> Result<WinSock::WSAPROTOCOL_INFOW, Error> {
+    if place_of(socket).is_none() {
+        return Err(Error::with_os(ErrorCode::BadSocket, WinSock::WSAENOTSOCK));
+    }
+    let mut info = WinSock::WSAPROTOCOL_INFOW::default();
+    // SAFETY: the option is a WSAPROTOCOL_INFOW, which is made of numbers.
+    let asked = unsafe { get_option(socket, WinSock::SO_PROTOCOL_INFOW, &mut info) };
+    asked.map_err(|error| match error.code() {
+        ErrorCode::NotSocket if !is_open(socket) => Error::with_os(ErrorCode::BadSocket, WinSock::WSAENOTSOCK),
+        _ => error,
+    })?;
+    Ok(info)
 }
 
 /// Whether a number is an open handle of anything.

@@ -214,7 +214,7 @@ impl<H: Handler> Worker<H> {
         let identity = shared.net.identity(accepted.socket)?;
         let target = shared.choose_worker(self.index);
         let slot = shared.workers[target].slots.allocate()?;
-        let io = shared.workers[target].mailbox.associate(accepted.socket, slot.promise(identity.0))?;
+        let io = shared.workers[target].mailbox.associate(accepted.socket, slot.promise(identity.0), false)?;
         let local = shared.net.local_address(accepted.socket);
         let remote = accepted.remote.clone().unwrap_or_else(|| shared.net.remote_address(accepted.socket));
         let info = Info::new(accepted.socket, Addresses::of(&local, &remote));

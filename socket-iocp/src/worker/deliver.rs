@@ -80,6 +80,7 @@ impl<H: Handler> Worker<H> {
                 Event::Accept => self.report_accept(slot),
                 Event::Connected => self.report_connected(slot, local),
                 Event::Recv(received) => self.report_recv(slot, local, received),
+                Event::Datagram(received) => self.report_datagram(slot, local, received),
                 Event::Timer(result) => self.report_timer(slot, local, result),
                 Event::Sent(node) => self.report_sent(slot, local, node),
                 Event::Watermark(mark) => self.report_watermark(slot, local, mark),
@@ -112,7 +113,18 @@ impl<H: Handler> Worker<H> {
 
     pub(super) fn report_recv(&self, slot: &'static Slot<H>, local: &Local<H>, received: Result<ReadBuffer, Error>) {
         slot.head.word.recv_reported(received.as_ref().is_ok_and(|buffer| buffer.is_empty()));
-        if let Ok(buffer) = &received {
+        self.count_recv(slot, &received);
+        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
+        let context = self.context(slot, Names::Kept(&local.info));
+        if guarded(|| self.shared().handler().recv(&context, state, received)).is_err() {
+            self.panicked(slot);
+        }
+    }
+
+    /// A recv is about to be reported.
+    #[cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "the events name the socket"))]
+    pub(super) fn count_recv(&self, slot: &'static Slot<H>, received: &Result<ReadBuffer, Error>) {
+        if let Ok(buffer) = received {
             self.counters().recvs.add(1);
             self.counters().received_bytes.add(buffer.len() as u64);
         }
@@ -125,11 +137,6 @@ impl<H: Handler> Worker<H> {
             bytes = received.as_ref().map_or(0, |buffer| buffer.len()),
             ok = received.is_ok()
         );
-        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
-        let context = self.context(slot, Names::Kept(&local.info));
-        if guarded(|| self.shared().handler().recv(&context, state, received)).is_err() {
-            self.panicked(slot);
-        }
     }
 
     fn report_timer(&self, slot: &'static Slot<H>, local: &Local<H>, result: Result<(), Error>) {
@@ -138,7 +145,8 @@ impl<H: Handler> Worker<H> {
         slot.head.control_link.set_limit(Limit::NONE);
         slot.head.word.timer_reported();
         self.counters().timers.add(1);
-        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
+        let mut companion = local.companion.borrow_mut();
+        let Some(state) = companion.state_mut() else { return };
         let context = Context { timer_state, ..self.context(slot, Names::Kept(&local.info)) };
         if guarded(|| self.shared().handler().timer(&context, state, result)).is_err() {
             self.panicked(slot);
@@ -165,13 +173,13 @@ impl<H: Handler> Worker<H> {
             ok = send.result.is_ok()
         );
         let sent = Sent { write: send.write, buffer: send.buffer, result: send.result, bytes: send.sent };
-        let reported = match &mut *local.companion.borrow_mut() {
-            Companion::State(state) => {
+        let reported = match local.companion.borrow_mut().state_mut() {
+            Some(state) => {
                 let context = self.context(slot, Names::Kept(&local.info));
                 guarded(|| self.shared().handler().send(&context, state, sent))
             }
             // The accept was refused: there is nobody to tell.
-            Companion::Listener { .. } | Companion::Nobody => guarded(|| drop(sent)),
+            None => guarded(|| drop(sent)),
         };
         if reported.is_err() {
             self.panicked(slot);
@@ -199,7 +207,8 @@ impl<H: Handler> Worker<H> {
 
     fn report_watermark(&self, slot: &'static Slot<H>, local: &Local<H>, mark: Watermark) {
         self.counters().high_watermarks.add(u64::from(mark == Watermark::High));
-        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
+        let mut companion = local.companion.borrow_mut();
+        let Some(state) = companion.state_mut() else { return };
         let context = self.context(slot, Names::Kept(&local.info));
         if guarded(|| self.shared().handler().watermark(&context, state, mark)).is_err() {
             self.panicked(slot);

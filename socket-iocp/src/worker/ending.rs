@@ -39,7 +39,7 @@ impl<H: Handler> Worker<H> {
             }
         }
         let companion = local.companion.replace(Companion::Nobody);
-        if let Companion::State(state) = companion {
+        if let Some(state) = companion.into_state() {
             self.counters().farewells.add(1);
             traced!(
                 DEBUG,

@@ -6,6 +6,7 @@ use crate::handle::{Claimer, Control, NodeRef, Refused, Slot};
 use crate::handler::Handler;
 use crate::time::Limit;
 use crate::{Error, ErrorCode, ReadBuffer, SendBuffer};
+use socket2::SockAddr;
 
 impl<H: Handler> Worker<H> {
     /// Which worker of the port this is.
@@ -84,12 +85,13 @@ impl<H: Handler> Worker<H> {
         &self,
         slot: &'static Slot<H>,
         generation: u32,
+        address: Option<&SockAddr>,
         buffer: SendBuffer,
         write: H::Write,
         limit: Limit,
     ) -> Result<(), Refused<H::Write>> {
         self.let_others_first();
-        if let Some(node) = slot.issue_sync_send(generation, buffer, write, limit, None)? {
+        if let Some(node) = slot.issue_sync_send(generation, address, buffer, write, limit, None)? {
             self.take_send(slot, node);
         }
         Ok(())

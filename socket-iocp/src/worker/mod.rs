@@ -14,6 +14,7 @@
 mod accept;
 mod cancel;
 mod connect;
+mod datagram;
 mod deliver;
 mod ending;
 mod issue;
@@ -23,6 +24,7 @@ mod timers;
 mod wait;
 
 pub(crate) use accept::{Unplaced, identity_of, tell_foreign_close};
+pub(crate) use datagram::DatagramState;
 pub(crate) use deliver::guarded;
 
 use crate::address::Addresses;
@@ -72,8 +74,38 @@ pub(crate) enum Companion<H: Handler> {
     Listener { listener: Arc<Listener<H>>, origin: u16 },
     /// The user's state.
     State(H::Socket),
+    /// That of a datagram socket, with what such a socket has more.
+    Datagram(Box<DatagramState<H>>),
     /// Neither: the accept was refused, or the farewell has begun.
     Nobody,
+}
+
+impl<H: Handler> Companion<H> {
+    /// The user's state comes.
+    pub(crate) fn put_state(&mut self, state: Option<H::Socket>) {
+        match self {
+            Companion::Datagram(datagram) => datagram.state = state,
+            _ => *self = state.map_or(Companion::Nobody, Companion::State),
+        }
+    }
+
+    /// The user's state, while there is one.
+    fn state_mut(&mut self) -> Option<&mut H::Socket> {
+        match self {
+            Companion::State(state) => Some(state),
+            Companion::Datagram(datagram) => datagram.state.as_mut(),
+            Companion::Listener { .. } | Companion::Nobody => None,
+        }
+    }
+
+    /// The user's state, at the end.
+    fn into_state(self) -> Option<H::Socket> {
+        match self {
+            Companion::State(state) => Some(state),
+            Companion::Datagram(datagram) => datagram.state,
+            Companion::Listener { .. } | Companion::Nobody => None,
+        }
+    }
 }
 
 /// What a worker keeps of one of its sockets.

@@ -47,8 +47,12 @@ impl<H: Handler> Worker<H> {
                     }
                 }
                 Step::StartSend => self.start_send(slot),
-                Step::StartRecv => {
-                    self.start_recv(slot);
+                Step::StartSendTo => self.start_send_to(slot),
+                Step::StartRecv | Step::StartRecvFrom => {
+                    match step {
+                        Step::StartRecv => self.start_recv(slot),
+                        _ => self.start_recv_from(slot),
+                    }
                     // One at a time: a peer whose input is discarded as fast as it comes must not keep the worker. But
                     // one that failed at once has ended the socket, and the steps of its end follow.
                     if local.machine.borrow().wants_recv() {
@@ -116,7 +120,7 @@ impl<H: Handler> Worker<H> {
 
     /// After a recv that ended without a callback (discarded, interrupted, no memory): the next one, now or when there
     /// may be memory.
-    fn try_recv_again(&self, slot: &'static Slot<H>, failure: Option<Failure>) {
+    pub(super) fn try_recv_again(&self, slot: &'static Slot<H>, failure: Option<Failure>) {
         let short = match failure {
             Some(Failure::Shortage) => true,
             Some(Failure::NoBuffer) => !self.pool.borrow_mut().can_supply(),
@@ -170,9 +174,12 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Tells the state machine. Returns why the recv failed, if it did.
-    fn recv_ended(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> Option<Failure> {
+    pub(super) fn recv_ended(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> Option<Failure> {
         let result = self.unmask_reset(slot, result).map_err(|failure| self.judge(slot, failure));
         let failure = result.as_ref().err().copied();
+        if let Some(Failure::Os(os)) = failure {
+            self.note_datagram_failure(slot, os);
+        }
         self.local(slot).machine.borrow_mut().recv_ended(result);
         if matches!(failure, Some(Failure::Os(_))) {
             self.seal(slot);
@@ -199,7 +206,7 @@ impl<H: Handler> Worker<H> {
         result
     }
 
-    fn send_ended(&self, slot: &'static Slot<H>, result: Result<usize, Failure>) {
+    pub(super) fn send_ended(&self, slot: &'static Slot<H>, result: Result<usize, Failure>) {
         let result = result.map_err(|failure| self.judge(slot, failure));
         let failure = result.as_ref().err().copied();
         self.local(slot).machine.borrow_mut().send_ended(result);

@@ -40,6 +40,15 @@ pub fn close(number: RawSocket) -> bool {
     unsafe { libc::close(number) == 0 }
 }
 
+/// Has the system put datagrams of one sender together on this socket (`UDP_GRO`); whether it can.
+#[cfg(target_os = "linux")]
+pub fn coalesce_datagrams(socket: RawSocket) -> bool {
+    let on: libc::c_int = 1;
+    let size = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the option is an int, and the socket the test's.
+    unsafe { libc::setsockopt(socket, libc::SOL_UDP, libc::UDP_GRO, (&raw const on).cast(), size) == 0 }
+}
+
 /// The process's open descriptors.
 pub fn open_descriptors() -> usize {
     // One of them is that of the directory being read.

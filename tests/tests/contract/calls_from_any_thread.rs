@@ -197,6 +197,7 @@ fn check(log: &[Event], accepted: &[Accepted]) {
             Event::Accepted { .. } | Event::Connected { .. } | Event::ListenerFarewell { .. } => {
                 panic!("nobody listens or connects: {event:?}")
             }
+            Event::Datagram { .. } => panic!("there are streams only: {event:?}"),
             Event::Watermark { .. } => panic!("the port has no marks: {event:?}"),
             Event::Timer { .. } => panic!("no timer was issued: {event:?}"),
         }

@@ -25,6 +25,12 @@ mod connect_ipv6;
 #[cfg(unix)]
 mod connect_unix;
 mod copied_sends;
+mod datagram_endings;
+mod datagram_errors;
+mod datagram_ipv6;
+mod datagram_recvs;
+mod datagram_segments;
+mod datagram_sends;
 mod dead_handle;
 mod delete;
 #[cfg(unix)]

@@ -16,6 +16,7 @@ const LONG: Duration = Duration::from_secs(1000);
 struct Material {
     sockets: Vec<(socket_iocp::Socket, Client)>,
     listeners: Vec<socket_iocp::Socket>,
+    datagrams: Vec<(socket_iocp::Socket, std::net::SocketAddr)>,
 }
 
 impl Material {
@@ -23,16 +24,18 @@ impl Material {
         Material {
             sockets: (0..16).map(|_| lab.pair()).collect(),
             listeners: (0..16).map(|_| lab.listen().0).collect(),
+            datagrams: (0..16).map(|_| lab.datagram_socket(None)).collect(),
         }
     }
 }
 
 /// Makes every call of the library's once, on sockets of its own; each of them must be granted.
 fn make_every_call(port: &PortHandle<Probe>, material: &Mutex<Material>) {
-    let (sockets, listen_socket) = {
+    let (sockets, listen_socket, (datagrams, address)) = {
         let mut material = material.lock().expect("no panic under this lock");
         let sockets = [material.sockets.pop().expect("enough"), material.sockets.pop().expect("enough")];
-        (sockets, material.listeners.pop().expect("enough"))
+        let datagrams = material.datagrams.pop().expect("enough");
+        (sockets, material.listeners.pop().expect("enough"), datagrams)
     };
     let [(closed, _closed_client), (removed, _removed_client)] = sockets;
     let raw = closed.as_raw();
@@ -55,6 +58,11 @@ fn make_every_call(port: &PortHandle<Probe>, material: &Mutex<Material>) {
     port.close(closed).expect("a live socket");
     port.abort(closed).expect("an abort overrides a close");
     port.remove(removed).expect("a live socket");
+    let datagrams = port.add_datagram(datagrams, 99).expect("a datagram socket");
+    port.recv(datagrams).expect("a live socket");
+    port.send_to(datagrams, address, b"x", 0).expect("a live socket");
+    port.sync_send_to(datagrams, address, b"y", 0).expect("a live socket");
+    port.close(datagrams).expect("a live socket");
     let raw_listener = listen_socket.as_raw();
     let listener = port.add_listener(listen_socket, 2, 99).expect("a listener");
     assert_eq!(port.find_listener(raw_listener), Some(listener));
@@ -69,7 +77,7 @@ fn kind(event: &Event) -> Option<&'static str> {
     match event {
         Event::Accepted { .. } => Some("accept"),
         Event::Received { state: 99, .. } | Event::Sent { state: 99, .. } | Event::Farewell { state: 99, .. } => None,
-        Event::Timer { state: 99, .. } => None,
+        Event::Timer { state: 99, .. } | Event::Datagram { .. } => None,
         Event::Received { .. } => Some("recv"),
         Event::Sent { .. } => Some("send"),
         Event::Farewell { .. } => Some("error"),

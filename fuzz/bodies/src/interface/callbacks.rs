@@ -1,10 +1,10 @@
 //! The callbacks: each is held against the model, and then goes on with the script.
 
-use super::peers;
 use super::perform::perform;
 use super::world::{Callback, Ending, Far, Limit, Socket, note, world};
+use super::{mail, peers};
 use crate::c::{self, Handle};
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
@@ -82,6 +82,34 @@ pub(super) extern "C" fn received(number: RawFd, data: *mut c_void, count: u32, 
     });
 }
 
+pub(super) extern "C" fn mailed(
+    number: RawFd,
+    data: *mut c_void,
+    count: u32,
+    sender: *mut c_void,
+    truncated: c_int,
+    user: Handle,
+) {
+    on_socket(RECV, number, user, u64::from(count), |socket, status| {
+        let Some(recv) = socket.recv.take() else { return Err("a datagram's callback without a recv".into()) };
+        if status != 0 {
+            let explained = recv.may_end_alone(status) && data.is_null() && count == 0 && sender.is_null();
+            return if explained { Ok(()) } else { Err(format!("a datagram's callback with {status} of {recv:?}")) };
+        }
+        if sender.is_null() || data.is_null() != (count == 0) {
+            return Err("a datagram of nobody, or with no place".into());
+        }
+        let data = if count == 0 { ptr::NonNull::dangling().as_ptr() } else { data.cast::<u8>() };
+        // SAFETY: the read buffer is the program's until the next recv, and has that many bytes.
+        let bytes = unsafe { slice::from_raw_parts_mut(data, count as usize) };
+        mail::received(socket, bytes, truncated != 0)?;
+        // The program may change them.
+        bytes.fill(0xff);
+        socket.lent = (count != 0).then(|| (data.addr(), count as usize));
+        Ok(())
+    });
+}
+
 pub(super) extern "C" fn sent(number: RawFd, user: Handle, write: Handle) {
     on_socket(SEND, number, user, u64::MAX, |socket, status| {
         let at = socket.sends.iter().position(|send| send.id == write.addr());
@@ -93,6 +121,10 @@ pub(super) extern "C" fn sent(number: RawFd, user: Handle, write: Handle) {
             return Err(format!("{send:?} was reported with {status} before its turn"));
         }
         let count = completion(None).map_or(0, |completion| completion.byte_count);
+        if let Some(mail) = &mut socket.mail {
+            let going = status == c::CANCELLED && (socket.ending.is_some() || is_going(socket.port));
+            return mail.sent(&send, count, status, alone || going);
+        }
         socket.sent_ahead += count as i64;
         if count > send.length as u64 || !socket.to_peer.reported(send.id, count as usize) {
             return Err(format!("{count} bytes of {send:?}, and the peer has read others"));
@@ -164,7 +196,9 @@ pub(super) extern "C" fn ended(number: RawFd, user: Handle) {
         }
         if socket.ending == Some(Ending::Remove) && status == 0 {
             // SAFETY: from here on it is the program's again.
-            socket.handed_back = Some(unsafe { OwnedFd::from_raw_fd(number) });
+            let handed_back = unsafe { OwnedFd::from_raw_fd(number) };
+            // One of datagrams is not added again.
+            socket.handed_back = Some(handed_back).filter(|_| socket.mail.is_none());
         }
         let explained = match (socket.ending, status) {
             (Some(Ending::Close | Ending::Abort { closing: true }), 0 | c::TIMED_OUT) => true,
@@ -271,6 +305,7 @@ fn completion(expected: Option<(Callback, RawFd, u64)>) -> Result<c::Completion,
         local_address: ptr::null(),
         remote_address: ptr::null(),
         byte_count: 0,
+        segment_size: 0,
     };
     // SAFETY: the struct has the size that it says.
     let code = unsafe { c::socket_iocp_result(port.unwrap_or(ptr::null_mut()), &raw mut completion) };

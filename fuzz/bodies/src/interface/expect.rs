@@ -1,5 +1,6 @@
 //! What each call on a connected socket must answer, by the header.
 
+use super::mail::Kind;
 use super::script::What;
 use super::world::{Bytes, Ending, Limit, Recv, Send, Socket, Timer, World};
 use crate::c::{self, Handle};
@@ -17,11 +18,27 @@ pub(super) struct Call {
     pub(super) limit: Option<Limit>,
     /// The number of a send that is cancelled, or of a timer.
     pub(super) id: usize,
+    /// How a datagram is sent.
+    pub(super) kind: Kind,
+    /// Another argument is outside its range.
+    pub(super) is_wrong: bool,
 }
 
 impl Call {
     pub(super) fn new(what: What, (port, socket): (Handle, Handle)) -> Call {
-        Call { what, port, socket, length: 0, no_data: false, limit: None, id: 0 }
+        Call { what, port, socket, length: 0, no_data: false, limit: None, id: 0, kind: Kind::Plain, is_wrong: false }
+    }
+}
+
+impl Call {
+    /// What a socket of the other kind says to the call.
+    fn wants_another_kind(&self, socket: &Socket) -> Option<c_int> {
+        let is_datagram = socket.mail.is_some();
+        match self.what {
+            What::Shutdown if is_datagram => Some(c::NOT_STREAM),
+            _ if self.kind != Kind::Plain && !is_datagram => Some(c::NOT_DATAGRAM),
+            _ => None,
+        }
     }
 }
 
@@ -34,7 +51,11 @@ impl World {
         let mut wrong = self.wrong_port(call.port);
         wrong.extend(self.wrong_socket(call.port, call.socket));
         wrong.extend(call.no_data.then_some(c::NULL_POINTER));
-        wrong.extend(call.limit.is_some_and(Limit::is_too_long).then_some(c::INVALID_ARGUMENT));
+        let is_wrong = call.is_wrong || call.limit.is_some_and(Limit::is_too_long);
+        wrong.extend(is_wrong.then_some(c::INVALID_ARGUMENT));
+        let at = self.socket_of(call.socket).map(|at| &self.sockets[at]);
+        // Where more than one thing is wrong, either may be said.
+        let of_another_kind = at.filter(|socket| !socket.ended).and_then(|socket| call.wants_another_kind(socket));
         let has_timers = |at: usize| self.ports[at].given.timer_callback_function.is_some();
         if call.what == What::Timer && !self.port_of(call.port).is_none_or(has_timers) {
             wrong.push(c::UNSUPPORTED);
@@ -46,10 +67,11 @@ impl World {
         let inside = self.is_inside(socket.port);
         let accepted_late = port.deleted && inside && !socket.ended && self.port_of(call.port) == Some(socket.port);
         if !wrong.is_empty() && !accepted_late {
+            wrong.extend(of_another_kind);
             wrong.extend(self.is_shut_down(call.port).then_some(c::CLOSED));
             return wrong;
         }
-        wrong.push(self.rule(socket, call));
+        wrong.push(of_another_kind.unwrap_or_else(|| self.rule(socket, call)));
         wrong.extend(self.may_be_told(socket, call));
         let overtaken = call.what == What::Abort && socket.ending == Some(Ending::Close);
         let may_have_ended = socket.may_fail || socket.found_closed || overtaken;
@@ -134,7 +156,10 @@ impl World {
         }
         if let Some((id, bytes, content)) = send {
             let (sync, length, limit) = (call.what == What::SyncSend, call.length, call.limit);
-            socket.to_peer.put(id, content, limit.is_some());
+            match &mut socket.mail {
+                Some(mail) => mail.issue(id, content, call.kind),
+                None => socket.to_peer.put(id, content, limit.is_some()),
+            }
             socket.sends.push_back(Send { id, sync, length, bytes, limit, cancelled: false });
         }
     }

@@ -15,7 +15,7 @@ pub(super) fn length_of(amount: u8) -> usize {
 }
 
 /// Makes a call on a socket and holds its answer against the model.
-fn call(call: &Call, send: Option<Given>, make: impl FnOnce() -> c_int) -> c_int {
+pub(super) fn call(call: &Call, send: Option<Given>, make: impl FnOnce() -> c_int) -> c_int {
     let expected = world(|world| world.expected(call));
     let code = calling("an issue call", make);
     if !expected.contains(&code) {

@@ -5,6 +5,7 @@ mod callbacks;
 mod connecting;
 mod expect;
 mod issue;
+mod mail;
 mod passing;
 mod peers;
 mod perform;
@@ -14,6 +15,7 @@ mod shutdown;
 mod ways;
 mod world;
 
+use mail::Mail;
 use perform::{delete_port, perform, release_buffer, run_port};
 use script::Script;
 use std::fs;
@@ -42,6 +44,7 @@ pub fn interface(input: &[u8]) {
     let ports: Vec<_> = world(|world| world.ports.iter().map(|port| port.handle).collect());
     ports.into_iter().for_each(delete_port);
     check_received();
+    mail::check();
     while world(|world| !world.taken.is_empty()) {
         release_buffer(0);
     }
@@ -109,6 +112,7 @@ fn is_due(socket: &Socket) -> bool {
     match socket.ending {
         None => {
             let brings = !socket.from_peer.len() == 0 || socket.fin && !socket.eof;
+            let brings = brings || socket.mail.as_ref().is_some_and(Mail::brings);
             socket.found_closed
                 || socket.connect.as_ref().is_some_and(Connect::is_due)
                 || socket.recv.as_ref().is_some_and(|recv| brings || recv.must_end())
@@ -116,7 +120,7 @@ fn is_due(socket: &Socket) -> bool {
                 || send_due
         }
         // It waits for the peer's FIN, or for the connect if there is something to send.
-        Some(Ending::Close) => socket.fin || send_due || socket.connect.is_some() && !waits,
+        Some(Ending::Close) => socket.fin || send_due || socket.mail.is_some() || socket.connect.is_some() && !waits,
         Some(_) => true,
     }
 }

@@ -1,11 +1,11 @@
 //! Doing the steps of a script.
 
-use super::callbacks::{accepted, connected, ended, listen_ended, received, sent, timer_ended, user_of};
+use super::callbacks::{accepted, connected, ended, listen_ended, mailed, received, sent, timer_ended, user_of};
 use super::peers;
 use super::questions;
 use super::script::{Step, What};
 use super::world::{Listener, Port, Socket, Taken, note, world};
-use super::{connecting, issue, passing, shutdown};
+use super::{connecting, issue, mail, passing, shutdown};
 use crate::c::{self, Handle};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use std::ffi::c_int;
@@ -37,6 +37,9 @@ pub(super) fn perform(step: Step) {
         What::ConnectOut => connecting::connect(step, pick_port(step)),
         What::ShutDown => shutdown::shut_down(step, pick_port(step)),
         What::Pass => passing::pass(step),
+        What::AddDatagram => mail::add(step, pick_port(step)),
+        What::SendTo => mail::send(step),
+        What::Mail => mail::write(step),
         What::Take => take(step),
         What::Release => release(step),
         What::Find => find(step),
@@ -140,6 +143,7 @@ fn options(step: Step) -> (c::Options, usize) {
         listen_error_callback_function: Some(listen_ended),
         timer_callback_function: if choice & 128 == 0 { Some(timer_ended) } else { None },
         connect_callback_function: Some(connected),
+        datagram_callback_function: Some(mailed),
         ..c::Options::default()
     };
     (options, if choice & 32 != 0 { 7 } else { 4096 })

@@ -59,7 +59,10 @@ fn wrong_or_full(port: Handle) -> Vec<i32> {
 
 /// A socket that is in a port is added to this one.
 fn add_again(port: Handle) {
-    let live = world(|world| world.sockets.iter().find(|socket| !socket.ended).map(|socket| socket.number));
+    let live = world(|world| {
+        let streams = world.sockets.iter().filter(|socket| !socket.ended && socket.mail.is_none());
+        streams.map(|socket| socket.number).next()
+    });
     let Some(number) = live else { return };
     let answer = calling("add", || c::socket_iocp_add_connected_socket(port, number, ptr::null_mut()));
     let mut expected = wrong_or_full(port);

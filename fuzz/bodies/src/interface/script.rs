@@ -135,6 +135,12 @@ what! {
     ShutDown,
     /// A socket is passed, to this process.
     Pass,
+    /// A datagram socket is added.
+    AddDatagram,
+    /// A send to an address.
+    SendTo,
+    /// A datagram is sent to a socket.
+    Mail,
 }
 
 /// The steps that have not been done yet.

@@ -1,5 +1,6 @@
 //! What a script has made so far, and the model of what must come of it.
 
+use super::mail::Mail;
 use super::script::Script;
 use crate::c::{self, Handle};
 use std::cell::RefCell;
@@ -305,6 +306,8 @@ pub(super) struct Socket {
     pub(super) lent: Option<(usize, usize)>,
     /// Handed back by the farewell, and not added again.
     pub(super) handed_back: Option<OwnedFd>,
+    /// It is a datagram socket.
+    pub(super) mail: Option<Mail>,
 }
 
 impl Socket {

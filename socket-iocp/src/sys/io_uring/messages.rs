@@ -1,11 +1,11 @@
 //! Message headers, vectors and addresses on their way to the kernel. It has copied them when it has taken the submission, so one arena
 //! serves all sends until the queue is found empty.
 
-use crate::sys::MAX_GATHER;
+use crate::buffer::Destination;
+use crate::sys::{MAX_GATHER, unix};
 use crate::{Error, ErrorCode};
 use libc::sockaddr;
 use socket2::{SockAddr, SockAddrStorage};
-use std::ptr;
 
 /// Room for so many messages of the greatest length between two submissions.
 const FULL_MESSAGES: usize = 64;
@@ -68,6 +68,37 @@ impl Messages {
         (&raw const self.addresses[self.addresses.len() - 1]).cast()
     }
 
+    /// A datagram's header: these slices, at most [`MAX_GATHER`] of them, to this destination, which stays where it is. The arena
+    /// must not be full.
+    pub(super) fn datagram<'q>(
+        &mut self,
+        to: Destination<'_>,
+        slices: impl Iterator<Item = &'q [u8]>,
+    ) -> *const libc::msghdr {
+        assert!(!self.is_full(), "the caller has submitted first");
+        let start = self.vectors.len();
+        for slice in slices.take(MAX_GATHER) {
+            self.vectors.push(libc::iovec { iov_base: slice.as_ptr().cast_mut().cast(), iov_len: slice.len() });
+        }
+        let mut header = self.header(start);
+        unix::address(&mut header, to);
+        self.keep(header)
+    }
+
+    /// The header of the vectors from this one on.
+    fn header(&mut self, start: usize) -> libc::msghdr {
+        // SAFETY: every field of the header may be zero; padding fields on some targets must be.
+        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+        header.msg_iovlen = (self.vectors.len() - start) as _;
+        header.msg_iov = self.vectors[start..].as_mut_ptr();
+        header
+    }
+
+    fn keep(&mut self, header: libc::msghdr) -> *const libc::msghdr {
+        self.headers.push(header);
+        &raw const self.headers[self.headers.len() - 1]
+    }
+
     /// Describes the slices, at most [`MAX_GATHER`] of them and so many bytes. The arena must not be full.
     pub(super) fn describe<'q>(&mut self, slices: impl Iterator<Item = &'q [u8]>, max_bytes: usize) -> Message {
         assert!(!self.is_full(), "the caller has submitted first");
@@ -88,14 +119,9 @@ impl Messages {
                 self.vectors.truncate(start);
                 Message::One { data: vector.iov_base.cast(), len: vector.iov_len.min(MAX_BYTES) as u32 }
             }
-            count => {
-                // SAFETY: every field of the header may be zero; padding fields on some targets must be.
-                let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-                header.msg_iov = ptr::from_mut(&mut self.vectors[start]);
-                header.msg_iovlen = count as _;
-                self.headers.push(header);
-                let header = &raw const self.headers[self.headers.len() - 1];
-                Message::Many { header, bytes: max_bytes - room }
+            _ => {
+                let header = self.header(start);
+                Message::Many { header: self.keep(header), bytes: max_bytes - room }
             }
         }
     }

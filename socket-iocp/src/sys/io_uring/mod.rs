@@ -5,7 +5,7 @@
 //! - Memory that the kernel uses: `buffers.rs` (the provided-buffer ring of recvs), `messages.rs` (headers and vectors of
 //!   sends), `accepts.rs` (peer addresses).
 //! - `zero_copy.rs` keeps the results of sends that are answered twice, `standing.rs` what recvs that stand bring unasked.
-//! - This file submits, `complete.rs` reads completions, `wake.rs` and `deadline.rs` are what they say, `cancels.rs` and
+//! - This file submits, `datagrams.rs` those of datagram sockets, `complete.rs` reads completions, `wake.rs` and `deadline.rs` are what they say, `cancels.rs` and
 //!   `refused.rs` keep the few notes about operations that one in a million needs, `end.rs` is the drop, `faults.rs` is for
 //!   tests alone.
 //!
@@ -21,6 +21,7 @@ mod accepts;
 mod buffers;
 mod cancels;
 mod complete;
+mod datagrams;
 mod deadline;
 mod end;
 pub(crate) mod faults;

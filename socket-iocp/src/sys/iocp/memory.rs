@@ -4,7 +4,7 @@ use crate::buffer::Block;
 use crate::sys::{Direction, Failure};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
-use windows_sys::Win32::Foundation::{NTSTATUS, RtlNtStatusToDosError};
+use windows_sys::Win32::Foundation::{NTSTATUS, RtlNtStatusToDosError, STATUS_BUFFER_OVERFLOW};
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 /// How far an operation is.
@@ -113,6 +113,14 @@ impl SocketMemory {
         // SAFETY: the kernel has done with the OVERLAPPED: its completion is here, and was not taken before.
         let status = unsafe { (*overlapped.get()).Internal } as NTSTATUS;
         result_of(status, bytes, before)
+    }
+
+    /// Whether the operation that has ended, or has been refused, has told the kernel's one warning: of a datagram that is longer
+    /// than its place.
+    pub(in crate::sys) fn has_overflowed(&self, direction: Direction) -> bool {
+        // SAFETY: it is not under way, so the OVERLAPPED is ours, but for what the kernel may have written to it before.
+        let status = unsafe { (&raw const (*self.overlapped(direction)).Internal).read_volatile() } as NTSTATUS;
+        status == STATUS_BUFFER_OVERFLOW
     }
 
     /// The buffer of the recv that has ended.

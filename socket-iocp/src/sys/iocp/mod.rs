@@ -2,7 +2,7 @@
 //!
 //! - `port.rs` is the port and what other threads do with it: wake-ups, tying sockets to it. `memory.rs` is what the
 //!   kernel writes to for a connected socket; it lives in the socket's slot. `accepts.rs` and `listener.rs` are the pool
-//!   of accepts and a listener's provider, `connect.rs` is ConnectEx. This file submits and reads completions.
+//!   of accepts and a listener's provider, `connect.rs` is ConnectEx, `datagrams.rs` WSARecvFrom and WSASendTo. This file submits and reads completions.
 //!
 //! # Invariants
 //! - An OVERLAPPED, and the bytes of its operation, are the kernel's from the call that started it until its completion
@@ -33,6 +33,7 @@ use windows_sys::Win32::System::IO::{CancelIoEx, OVERLAPPED, OVERLAPPED_ENTRY};
 
 mod accepts;
 mod connect;
+mod datagrams;
 mod extension;
 mod gather;
 mod listener;

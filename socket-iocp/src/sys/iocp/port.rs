@@ -93,9 +93,12 @@ impl Waker {
         }
     }
 
-    pub(crate) fn associate(&self, socket: RawSocket, key: Key) -> Result<SocketIo, Error> {
+    /// A datagram socket's operations send a completion, unless the program has set the mode: of a datagram that is longer than its
+    /// buffer it is not said what the mode does.
+    pub(crate) fn associate(&self, socket: RawSocket, key: Key, is_datagram: bool) -> Result<SocketIo, Error> {
         self.tie(socket, Source::Socket(key))?;
-        let skips = self.skip_on_success && set_skip_on_success(socket) || skips_on_success(socket);
+        let wanted = self.skip_on_success && !is_datagram;
+        let skips = wanted && set_skip_on_success(socket) || skips_on_success(socket);
         Ok(SocketIo { flags: if skips { flags::SKIPS } else { 0 } })
     }
 

@@ -58,7 +58,7 @@ impl Rig {
         let memory: &'static SocketMemory = Box::leak(Box::new(SocketMemory::new()));
         self.memories.insert(key, memory);
         let socket = socket.into();
-        let io = self.backend.waker().associate(socket.as_raw_socket(), key).expect("a socket without a port");
+        let io = self.backend.waker().associate(socket.as_raw_socket(), key, false).expect("a socket without a port");
         Connection { io, key, memory, socket }
     }
 

@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod connect;
+mod datagrams;
 mod deadline;
 mod entry;
 #[cfg(test)]

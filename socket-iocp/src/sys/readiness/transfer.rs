@@ -1,7 +1,8 @@
 //! The system calls that move bytes. None of them waits and none raises SIGPIPE; EINTR stays inside.
 
 use crate::RawSocket;
-use crate::sys::MAX_GATHER;
+use crate::buffer::Destination;
+use crate::sys::{MAX_GATHER, unix};
 use std::mem::MaybeUninit;
 use std::{io, ptr};
 
@@ -30,6 +31,15 @@ pub(super) enum Moved {
 pub(super) unsafe fn receive(socket: RawSocket, data: *mut u8, capacity: usize) -> Moved {
     // SAFETY: the caller's promise covers what the kernel writes.
     repeat(|| unsafe { system::recv(socket, data, capacity, libc::MSG_DONTWAIT) })
+}
+
+/// Receives one message.
+///
+/// # Safety
+/// `header` is a whole header, which names memory that is valid for writes.
+pub(super) unsafe fn receive_message(socket: RawSocket, header: *mut libc::msghdr) -> Moved {
+    // SAFETY: the caller's promise covers what the kernel reads and writes.
+    repeat(|| unsafe { libc::recvmsg(socket, header, libc::MSG_DONTWAIT) })
 }
 
 /// The slices of one send, gathered on the stack.
@@ -68,12 +78,18 @@ impl<'q> Gather<'q> {
             // SAFETY: the slice is borrowed for `'q`; the kernel only reads it.
             return repeat(|| unsafe { system::send(socket, slice.as_ptr(), slice.len(), SEND_FLAGS) });
         }
+        self.send_to(socket, Destination::default())
+    }
+
+    /// As [`send`](Gather::send), also of no slices, to this destination.
+    pub(super) fn send_to(&self, socket: RawSocket, to: Destination<'_>) -> Moved {
         // SAFETY: zeros are a header with no name, no slices, no control data.
         let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+        unix::address(&mut header, to);
         // An `IoSlice` has the layout of an `iovec`, as std documents.
         header.msg_iov = self.slices.as_ptr().cast::<libc::iovec>().cast_mut();
         header.msg_iovlen = self.count as _;
-        // SAFETY: the header names the first `count` slices, which `new` has written; the kernel only reads them.
+        // SAFETY: the header names the destination and the first `count` slices, which `new` has written; the kernel only reads them.
         repeat(|| unsafe { libc::sendmsg(socket, ptr::from_ref(&header), SEND_FLAGS) })
     }
 }

@@ -12,6 +12,8 @@ use std::slice;
 /// Connection errors that end a recv, and those that end a send.
 const RECV_ERRORS: [i32; 4] = [errno::ECONNRESET, errno::ETIMEDOUT, errno::EHOSTUNREACH, errno::ENETDOWN];
 const SEND_ERRORS: [i32; 4] = [errno::ECONNRESET, errno::ETIMEDOUT, errno::EPIPE, errno::EHOSTUNREACH];
+/// What operations on datagrams fail with, the socket going on.
+const DATAGRAM_ERRORS: [i32; 3] = [errno::ECONNREFUSED, errno::EHOSTUNREACH, errno::ENETDOWN];
 /// What a connect fails with.
 const CONNECT_ERRORS: [i32; 4] = [errno::ECONNREFUSED, errno::ETIMEDOUT, errno::EHOSTUNREACH, errno::ENETDOWN];
 /// Shortages and accidents that an accept meets and that pass.
@@ -46,11 +48,16 @@ impl Attempt<'_> {
         let socket = self.pending.target.socket;
         self.state.has_fault(self.id.operation())
             || match self.id {
+                OperationId::Recv { .. } if self.is_of_datagrams() => self.state.has_datagram(socket),
                 OperationId::Recv { .. } => self.state.receivable(socket),
                 OperationId::Send { .. } => self.state.room(socket) != Room::Full,
                 OperationId::Accept { .. } => self.state.queue(socket).is_none_or(|queue| !queue.is_empty()),
                 OperationId::Connect { .. } => !self.state.silent.contains(&self.pending.connects_to()),
             }
+    }
+
+    fn is_of_datagrams(&self) -> bool {
+        self.state.datagrams(self.pending.target.socket).is_some()
     }
 
     /// Draws the same chances in the same order for every operation, so that a trace depends on the seed alone.
@@ -81,6 +88,7 @@ impl Attempt<'_> {
         match self.verdict() {
             Verdict::Wait => None,
             Verdict::Fail(failure) => Some(Err(failure)),
+            Verdict::Work if self.is_of_datagrams() => self.receive_datagram(pool),
             Verdict::Work => self.receive(pool),
         }
     }
@@ -113,6 +121,31 @@ impl Attempt<'_> {
         }
     }
 
+    fn receive_datagram(self, pool: &mut BufferPool) -> Option<Result<ReadBuffer, Failure>> {
+        let Attempt { state, random, pending, .. } = self;
+        let (behaviour, socket) = (state.behaviour, pending.target.socket);
+        if random.chance(behaviour.recv_error_probability) {
+            return Some(Err(Failure::Os(random.pick(&DATAGRAM_ERRORS))));
+        }
+        let no_buffer = random.chance(behaviour.no_buffer_probability);
+        let Some(block) = (if no_buffer { None } else { pool.take() }) else {
+            return Some(Err(Failure::NoBuffer));
+        };
+        match state.receive_datagram(socket) {
+            Some(Ok((sender, bytes))) => {
+                let len = bytes.len().min(pool.buffer_size());
+                pending.extra.tell(sender, len < bytes.len());
+                // SAFETY: as in `receive`.
+                unsafe { slice::from_raw_parts_mut(block.data().as_ptr(), len) }.copy_from_slice(&bytes[..len]);
+                Some(Ok(pool.filled(block, len)))
+            }
+            end => {
+                pool.put(block);
+                end.map(|end| end.map(|_| ReadBuffer::empty()).map_err(Failure::Os))
+            }
+        }
+    }
+
     /// Tries a send; `None` when it has to wait.
     pub(super) fn send(mut self) -> Option<Result<usize, Failure>> {
         let memory = self.pending.memory.as_ref().expect("a send has its memory");
@@ -120,6 +153,7 @@ impl Attempt<'_> {
         match self.verdict() {
             Verdict::Wait => return None,
             Verdict::Fail(failure) => return Some(Err(failure)),
+            Verdict::Work if self.is_of_datagrams() => return Some(self.send_datagram()),
             Verdict::Work => {}
         }
         let Attempt { state, random, pending, .. } = self;
@@ -140,6 +174,17 @@ impl Attempt<'_> {
             _ => memory.total(),
         };
         state.transmit(socket, memory.slices(), asked).map(|sent| sent.map_err(Failure::Os))
+    }
+
+    fn send_datagram(self) -> Result<usize, Failure> {
+        let Attempt { state, random, pending, .. } = self;
+        if random.chance(state.behaviour.send_error_probability) {
+            return Err(Failure::Os(random.pick(&DATAGRAM_ERRORS)));
+        }
+        let memory = pending.memory.as_ref().expect("a send has its memory");
+        let bytes = memory.slices().flatten().copied().collect();
+        let (socket, extra) = (pending.target.socket, pending.extra);
+        state.send_segments(socket, extra.address, bytes, extra.segment_size).map_err(Failure::Os)
     }
 
     /// Tries an accept; `None` when it has to wait.

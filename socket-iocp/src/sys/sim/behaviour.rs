@@ -22,9 +22,9 @@ pub struct Behaviour {
     pub no_buffer_probability: f64,
     /// The kernel has no memory for an operation that could end.
     pub shortage_probability: f64,
-    /// A recv fails and the connection with it.
+    /// A recv fails and the connection with it, if there is one.
     pub recv_error_probability: f64,
-    /// A send fails and the connection with it.
+    /// A send fails and the connection with it, if there is one.
     pub send_error_probability: f64,
     /// A connect fails.
     pub connect_error_probability: f64,
@@ -38,6 +38,8 @@ pub struct Behaviour {
     pub duplicate_wake_probability: f64,
     /// A wait reports a wake-up that nobody asked for.
     pub spurious_wake_probability: f64,
+    /// A datagram does not arrive.
+    pub datagram_loss_probability: f64,
     /// A reset destroys a part of what had been sent before it and not been read. Linux loses nothing that had
     /// arrived; what was on its way, or everything on other systems, is lost.
     pub reset_loss_probability: f64,
@@ -67,6 +69,7 @@ impl Behaviour {
             cancel_beats_success_probability: 1.0,
             duplicate_wake_probability: 0.0,
             spurious_wake_probability: 0.0,
+            datagram_loss_probability: 0.0,
             reset_loss_probability: 0.0,
             window_bytes: 64 * 1024,
         }

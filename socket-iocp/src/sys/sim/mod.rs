@@ -12,11 +12,12 @@
 //! or key, an operation on a number that is not open, a cancel of nothing, a socket closed or handed back with an
 //! operation pending, a send's bytes changed before its completion, a backend dropped with an operation pending.
 //!
-//! `state.rs`, `descriptors.rs` and `stream.rs` are the network; `pending.rs`, `attempt.rs` and `reap.rs` the
+//! `state.rs`, `descriptors.rs`, `stream.rs` and `datagrams.rs` are the network; `pending.rs`, `attempt.rs` and `reap.rs` the
 //! operations on it; `network.rs`, `socket.rs` and `peer.rs` what a test holds.
 
 mod attempt;
 mod behaviour;
+mod datagrams;
 mod descriptors;
 mod network;
 mod peer;
@@ -36,10 +37,12 @@ pub use socket::SimSocket;
 pub use state::Operation;
 
 use super::net::Net;
-use super::{Accepted, CancelOutcome, Config, Direction, Failure, Key, ListenerKey, SocketIo, Submitted, errno};
-use crate::buffer::{BufferPool, ReadBuffer};
+use super::{
+    Accepted, CancelOutcome, Config, DatagramMemory, Direction, Failure, Key, ListenerKey, SocketIo, Submitted, errno,
+};
+use crate::buffer::{BufferPool, Destination, ReadBuffer};
 use crate::{Error, ErrorCode, RawSocket};
-use pending::{OperationId, Pending, SendMemory};
+use pending::{Extra, OperationId, Pending, SendMemory};
 use random::Random;
 use reap::Reaped;
 use socket2::SockAddr;
@@ -129,6 +132,31 @@ impl Backend {
         self.submit(id, socket, |window| Some(SendMemory::new(slices, window)), |attempt| attempt.send())
     }
 
+    pub(crate) fn recv_from(
+        &mut self,
+        _io: &mut SocketIo,
+        key: Key,
+        socket: RawSocket,
+        pool: &mut BufferPool,
+        datagram: &DatagramMemory,
+    ) -> Submitted<ReadBuffer> {
+        let id = OperationId::of(key, Direction::Recv);
+        self.submit_with(id, socket, Extra::of_recv(datagram), |_| None, |attempt| attempt.recv(pool))
+    }
+
+    pub(crate) fn send_to<'q>(
+        &mut self,
+        _io: &mut SocketIo,
+        key: Key,
+        socket: RawSocket,
+        to: Destination<'_>,
+        slices: impl Iterator<Item = &'q [u8]>,
+    ) -> Submitted<usize> {
+        let id = OperationId::of(key, Direction::Send);
+        let extra = Extra::of_send(to);
+        self.submit_with(id, socket, extra, |_| Some(SendMemory::of_datagram(slices)), |attempt| attempt.send())
+    }
+
     pub(crate) fn connect(
         &mut self,
         _io: &mut SocketIo,
@@ -140,7 +168,7 @@ impl Backend {
         let Some(address) = address.as_socket() else {
             return Submitted::Done(Err(Failure::Os(errno::EINVAL)));
         };
-        self.submit_to(id, socket, Some(address), |_| None, |attempt| attempt.connect())
+        self.submit_with(id, socket, Extra::to(Some(address)), |_| None, |attempt| attempt.connect())
     }
 
     pub(crate) fn cancel(

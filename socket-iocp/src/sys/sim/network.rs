@@ -17,7 +17,7 @@ use std::{fmt, io};
 /// What one step costs in virtual time.
 pub(super) const STEP: Duration = Duration::from_micros(1);
 
-/// An in-process network of stream sockets. No call reaches the operating system; how every operation ends, and when,
+/// An in-process network of stream and datagram sockets. No call reaches the operating system; how every operation ends, and when,
 /// is drawn from the seed.
 ///
 /// One port driven by the caller (`threads(0)`), with peers that do not block, on one thread: then everything is
@@ -86,6 +86,44 @@ impl Network {
         let socket = state.create(Kind::Fresh { local });
         let number = state.descriptors.open(socket);
         SimSocket::new(self.clone(), number)
+    }
+
+    /// A datagram socket with an address of its own, connected to this one if there is any.
+    pub fn datagram_socket(self: &Arc<Self>, remote: Option<SocketAddr>) -> SimSocket {
+        let mut state = self.lock();
+        let socket = state.create_datagram(remote);
+        let number = state.descriptors.open(socket);
+        SimSocket::new(self.clone(), number)
+    }
+
+    /// See [`SimSocket::send_to`].
+    pub(super) fn send_to(&self, number: RawSocket, bytes: &[u8], address: Option<SocketAddr>) -> io::Result<usize> {
+        let mut state = self.lock();
+        let id = open(&state, number).expect("an open socket").socket;
+        let sent = state.send_datagram(id, address, bytes.to_vec());
+        self.notify(&state);
+        sent.map_err(io::Error::from_raw_os_error)
+    }
+
+    /// See [`SimSocket::recv_from`].
+    pub(super) fn recv_from(&self, number: RawSocket) -> io::Result<(Vec<u8>, SocketAddr)> {
+        let mut state = self.lock();
+        let id = open(&state, number).expect("an open socket").socket;
+        loop {
+            if let Some(received) = state.receive_datagram(id) {
+                let received = received.map(|(sender, bytes)| (bytes, sender));
+                return received.map_err(io::Error::from_raw_os_error);
+            }
+            state = self.block(state, None);
+        }
+    }
+
+    /// See [`SimSocket::try_recv_from`].
+    pub(super) fn try_recv_from(&self, number: RawSocket) -> Option<io::Result<(Vec<u8>, SocketAddr)>> {
+        let mut state = self.lock();
+        let id = open(&state, number).expect("an open socket").socket;
+        let received = state.receive_datagram(id)?.map(|(sender, bytes)| (bytes, sender));
+        Some(received.map_err(io::Error::from_raw_os_error))
     }
 
     /// See [`SimSocket::accept`].
@@ -229,6 +267,7 @@ impl Network {
         let state = self.lock();
         match state.socket(open(&state, number)?.socket).kind {
             Kind::Fresh { .. } => Err(ErrorCode::NotConnected.into()),
+            Kind::Datagram(_) => Err(ErrorCode::NotStream.into()),
             Kind::Listener { .. } => Err(ErrorCode::Listening.into()),
             // Also when the connection is over: what it brought, or its error, is still to be received.
             Kind::Stream(_) => Ok(()),
@@ -242,7 +281,14 @@ impl Network {
             Kind::Fresh { .. } => Err(ErrorCode::InvalidArgument.into()),
             Kind::Listener { .. } => Err(ErrorCode::Listening.into()),
             Kind::Stream(_) => Err(ErrorCode::AlreadyConnected.into()),
+            Kind::Datagram(_) => Err(ErrorCode::NotStream.into()),
         }
+    }
+
+    pub(crate) fn check_datagram(&self, number: RawSocket) -> Result<(), Error> {
+        let state = self.lock();
+        let socket = open(&state, number)?.socket;
+        state.datagrams(socket).map(drop).ok_or(ErrorCode::NotDatagram.into())
     }
 
     pub(crate) fn check_listening(&self, number: RawSocket) -> Result<(), Error> {
@@ -250,6 +296,7 @@ impl Network {
         match state.socket(open(&state, number)?.socket).kind {
             Kind::Listener { .. } => Ok(()),
             Kind::Fresh { .. } | Kind::Stream(_) => Err(ErrorCode::NotListening.into()),
+            Kind::Datagram(_) => Err(ErrorCode::NotStream.into()),
         }
     }
 
@@ -262,6 +309,7 @@ impl Network {
         let socket = state.descriptors.get(number).map(|descriptor| &state.socket(descriptor.socket).kind);
         match socket {
             Some(Kind::Stream(stream)) => stream.local.into(),
+            Some(Kind::Datagram(datagrams)) => datagrams.local.into(),
             Some(Kind::Fresh { local } | Kind::Listener { local, .. }) => (*local).into(),
             None => unnamed(),
         }
@@ -269,11 +317,13 @@ impl Network {
 
     pub(crate) fn remote_address(&self, number: RawSocket) -> SockAddr {
         let state = self.lock();
-        let stream = state.descriptors.get(number).and_then(|descriptor| state.stream(descriptor.socket));
-        match stream.filter(|stream| stream.connected()) {
-            Some(stream) => stream.remote.into(),
-            None => unnamed(),
-        }
+        let socket = state.descriptors.get(number).map(|descriptor| &state.socket(descriptor.socket).kind);
+        let remote = match socket {
+            Some(Kind::Stream(stream)) => stream.connected().then_some(stream.remote),
+            Some(Kind::Datagram(datagrams)) => datagrams.remote,
+            _ => None,
+        };
+        remote.map_or_else(unnamed, SockAddr::from)
     }
 
     /// `nonblocking` is for real descriptors: no accept on a simulated one blocks.

@@ -2,8 +2,11 @@
 
 use super::state::{Operation, SocketId, State};
 use crate::RawSocket;
-use crate::sys::{Direction, Key, ListenerKey, MAX_GATHER};
+use crate::buffer::Destination;
+use crate::sys::{DatagramMemory, Direction, Key, ListenerKey, MAX_GATHER, Segments};
+use socket2::SockAddr;
 use std::net::SocketAddr;
+use std::ptr::NonNull;
 use std::slice;
 
 /// Names a pending operation of one backend. The order is that of the table only.
@@ -90,14 +93,49 @@ impl Target {
     }
 }
 
+/// What some operations have more.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Extra {
+    /// Where a connect or a datagram goes.
+    pub(super) address: Option<SocketAddr>,
+    /// How long each datagram is that a send is cut into.
+    pub(super) segment_size: Option<u16>,
+    /// Where a datagram's recv writes what it tells.
+    datagram: Option<NonNull<DatagramMemory>>,
+}
+
+// SAFETY: the memory is of no thread, and written to as by a kernel.
+unsafe impl Send for Extra {}
+
+impl Extra {
+    pub(super) fn to(address: Option<SocketAddr>) -> Extra {
+        Extra { address, ..Extra::default() }
+    }
+
+    pub(super) fn of_send(to: Destination<'_>) -> Extra {
+        let address = to.address.and_then(SockAddr::as_socket);
+        Extra { address, segment_size: to.segments.map(Segments::size), ..Extra::default() }
+    }
+
+    pub(super) fn of_recv(datagram: &DatagramMemory) -> Extra {
+        Extra { datagram: Some(NonNull::from(datagram)), ..Extra::default() }
+    }
+
+    /// Tells of a datagram that is received.
+    pub(super) fn tell(self, sender: SocketAddr, truncated: bool) {
+        let datagram = self.datagram.expect("a recv on a datagram socket is one of datagrams");
+        // SAFETY: the socket's memory stays until its recv has ended (`sys/mod.rs`, "Operations").
+        unsafe { datagram.as_ref() }.envelope.tell(sender, truncated);
+    }
+}
+
 /// An operation under way.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) target: Target,
     /// A send's bytes.
     pub(super) memory: Option<SendMemory>,
-    /// A connect's.
-    pub(super) address: Option<SocketAddr>,
+    pub(super) extra: Extra,
     /// The error that was settled at submission.
     pub(super) doomed: Option<i32>,
     /// The step in which it ends, drawn when it could first do so.
@@ -119,7 +157,7 @@ pub(super) enum Stage {
 impl Pending {
     /// Where a connect goes.
     pub(super) fn connects_to(&self) -> SocketAddr {
-        self.address.expect("a connect has its address")
+        self.extra.address.expect("a connect has its address")
     }
 
     /// A readiness may end it: nobody has been told that its completion will come.
@@ -164,8 +202,19 @@ unsafe impl Send for SendMemory {}
 
 impl SendMemory {
     pub(super) fn new<'q>(slices: impl Iterator<Item = &'q [u8]>, window: usize) -> SendMemory {
+        let memory = SendMemory::gather(slices, window);
+        assert!(!memory.slices.is_empty(), "sim: a send of no slices");
+        memory
+    }
+
+    /// As [`new`](SendMemory::new); a datagram may have no bytes, and goes whole.
+    pub(super) fn of_datagram<'q>(slices: impl Iterator<Item = &'q [u8]>) -> SendMemory {
+        SendMemory::gather(slices, usize::MAX)
+    }
+
+    fn gather<'q>(slices: impl Iterator<Item = &'q [u8]>, window: usize) -> SendMemory {
         let slices: Vec<(*const u8, usize)> = slices.map(|bytes| (bytes.as_ptr(), bytes.len())).collect();
-        assert!((1..=MAX_GATHER).contains(&slices.len()), "sim: a send of {} slices", slices.len());
+        assert!(slices.len() <= MAX_GATHER, "sim: a send of {} slices", slices.len());
         assert!(slices.iter().all(|(_, len)| *len > 0), "sim: a send with an empty slice");
         let total = slices.iter().map(|(_, len)| len).sum();
         let mut memory = SendMemory { slices, total, checked: window.min(total), checksum: 0 };

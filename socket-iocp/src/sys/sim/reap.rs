@@ -3,12 +3,11 @@
 use super::Backend;
 use super::attempt::Attempt;
 use super::network::{Network, STEP};
-use super::pending::{OperationId, Pending, SendMemory, Stage, Target};
+use super::pending::{Extra, OperationId, Pending, SendMemory, Stage, Target};
 use super::state::{Clock, Operation, State};
 use crate::buffer::BufferPool;
 use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, ListenerKey, Submitted, errno};
 use crate::{Error, RawSocket};
-use std::net::SocketAddr;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
@@ -36,15 +35,15 @@ impl Backend {
         memory: impl FnOnce(usize) -> Option<SendMemory>,
         attempt: impl FnOnce(Attempt<'_>) -> Option<Result<T, Failure>>,
     ) -> Submitted<T> {
-        self.submit_to(id, number, None, memory, attempt)
+        self.submit_with(id, number, Extra::default(), memory, attempt)
     }
 
-    /// As [`submit`](Backend::submit); a connect has an address.
-    pub(super) fn submit_to<T>(
+    /// As [`submit`](Backend::submit), with what a connect or an operation on datagrams has more.
+    pub(super) fn submit_with<T>(
         &mut self,
         id: OperationId,
         number: RawSocket,
-        address: Option<SocketAddr>,
+        extra: Extra,
         memory: impl FnOnce(usize) -> Option<SendMemory>,
         attempt: impl FnOnce(Attempt<'_>) -> Option<Result<T, Failure>>,
     ) -> Submitted<T> {
@@ -56,7 +55,7 @@ impl Backend {
         };
         let doomed = (operation == Operation::Accept && state.exhausted).then_some(errno::EMFILE);
         let memory = memory(state.behaviour.window_bytes);
-        let pending = Pending { target, memory, address, doomed, due: None, cancelled: false, stage: Stage::Waiting };
+        let pending = Pending { target, memory, extra, doomed, due: None, cancelled: false, stage: Stage::Waiting };
         let immediate = self.random.chance(state.behaviour.immediate_probability);
         let Backend { random, .. } = self;
         if immediate && let Some(result) = attempt(Attempt { state: &mut state, random, id, pending: &pending }) {

@@ -4,6 +4,7 @@ use super::network::Network;
 use super::peer::Peer;
 use crate::RawSocket;
 use crate::sys::net::CloseHow;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -52,6 +53,30 @@ impl SimSocket {
     /// When the socket does not listen.
     pub fn try_accept(&self) -> Option<Peer> {
         self.network.try_accept(self.number)
+    }
+
+    /// Sends a datagram to this address, or to where the socket is connected to.
+    ///
+    /// # Panics
+    /// When the socket is not open.
+    pub fn send_to(&self, bytes: &[u8], address: Option<SocketAddr>) -> io::Result<usize> {
+        self.network.send_to(self.number, bytes, address)
+    }
+
+    /// Receives a datagram, whole, and where it came from; blocks until there is one.
+    ///
+    /// # Panics
+    /// When the socket is not open.
+    pub fn recv_from(&self) -> io::Result<(Vec<u8>, SocketAddr)> {
+        self.network.recv_from(self.number)
+    }
+
+    /// As [`recv_from`](SimSocket::recv_from), of a datagram that is there already; `None` if there is none.
+    ///
+    /// # Panics
+    /// When the socket is not open.
+    pub fn try_recv_from(&self) -> Option<io::Result<(Vec<u8>, SocketAddr)>> {
+        self.network.try_recv_from(self.number)
     }
 
     /// The local address.

@@ -1,7 +1,8 @@
 //! Everything that the simulated network holds, under its one lock: the open sockets, the ports, the clock and the
-//! injected faults. What happens on a connection is in `stream.rs`.
+//! injected faults. What happens on a connection is in `stream.rs`, and to datagrams in `datagrams.rs`.
 
 use super::behaviour::Behaviour;
+use super::datagrams::Datagrams;
 use super::descriptors::Descriptors;
 use super::random::Random;
 use super::stream::Stream;
@@ -51,6 +52,7 @@ pub(super) enum Kind {
         local: SocketAddr,
     },
     Stream(Stream),
+    Datagram(Datagrams),
     Listener {
         local: SocketAddr,
         queue: VecDeque<SocketId>,
@@ -77,6 +79,8 @@ pub(super) struct State {
     pub(super) sockets: BTreeMap<SocketId, Socket>,
     faults: BTreeMap<Operation, VecDeque<i32>>,
     listeners: BTreeMap<u16, SocketId>,
+    /// Datagram sockets by their addresses.
+    pub(super) datagrams: BTreeMap<SocketAddr, SocketId>,
     /// Nobody answers a connect to these.
     pub(super) silent: BTreeSet<SocketAddr>,
     next_socket: u64,
@@ -97,6 +101,7 @@ impl State {
             sockets: BTreeMap::new(),
             faults: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
             silent: BTreeSet::new(),
             next_socket: 1,
             next_listen_port: FIRST_LISTEN_PORT,
@@ -175,6 +180,7 @@ impl State {
         let socket = self.sockets.remove(&id).expect("it was there a moment ago");
         match socket.kind {
             Kind::Fresh { .. } => {}
+            Kind::Datagram(datagrams) => drop(self.datagrams.remove(&datagrams.local)),
             Kind::Stream(stream) => self.end_stream(stream, socket.reset_on_release),
             Kind::Listener { local, queue } => {
                 self.listeners.remove(&local.port());

@@ -122,7 +122,7 @@ impl State {
     pub(super) fn stream(&self, id: SocketId) -> Option<&Stream> {
         match &self.socket(id).kind {
             Kind::Stream(stream) => Some(stream),
-            Kind::Fresh { .. } | Kind::Listener { .. } => None,
+            Kind::Fresh { .. } | Kind::Listener { .. } | Kind::Datagram(_) => None,
         }
     }
 

@@ -27,9 +27,10 @@ pub(crate) fn portable_code(errno: i32) -> ErrorCode {
         libc::ENOMEM | libc::ENOBUFS | libc::ENOSPC => ErrorCode::NoMemory,
         // A connect that has been started already.
         libc::EALREADY | libc::EINPROGRESS => ErrorCode::Busy,
-        // EFAULT: memory given for a send or a buffer is not there. EMSGSIZE: more than the call takes. EDOM: a time
-        // out of range in setsockopt. EISCONN: connect on a connected socket.
-        libc::EINVAL | libc::EFAULT | libc::EMSGSIZE | libc::EDOM | libc::EISCONN => ErrorCode::InvalidArgument,
+        libc::EMSGSIZE => ErrorCode::MessageSize,
+        // EFAULT: memory given for a send or a buffer is not there. EDOM: a time out of range in setsockopt. EISCONN: connect on
+        // a connected socket.
+        libc::EINVAL | libc::EFAULT | libc::EDOM | libc::EISCONN => ErrorCode::InvalidArgument,
         libc::EOPNOTSUPP | libc::ENOPROTOOPT | libc::ENOSYS => ErrorCode::Unsupported,
         libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT => ErrorCode::Unsupported,
         libc::EPFNOSUPPORT | libc::EAFNOSUPPORT => ErrorCode::Unsupported,

@@ -20,6 +20,7 @@ mod simulated {
     pub(crate) const EISCONN: i32 = WinSock::WSAEISCONN;
     pub(crate) const EINVAL: i32 = WinSock::WSAEINVAL;
     pub(crate) const EMFILE: i32 = WinSock::WSAEMFILE;
+    pub(crate) const EMSGSIZE: i32 = WinSock::WSAEMSGSIZE;
     pub(crate) const ENETDOWN: i32 = WinSock::WSAENETDOWN;
     pub(crate) const ENFILE: i32 = Foundation::ERROR_TOO_MANY_OPEN_FILES as i32;
     pub(crate) const ENOBUFS: i32 = WinSock::WSAENOBUFS;

@@ -39,9 +39,8 @@ fn winsock_code(code: i32) -> ErrorCode {
         winsock::WSAEMFILE => ErrorCode::NoDescriptors,
         winsock::WSAENOBUFS => ErrorCode::NoMemory,
         winsock::WSAEALREADY | winsock::WSAEINPROGRESS => ErrorCode::Busy,
-        winsock::WSAEINVAL | winsock::WSAEFAULT | winsock::WSAEMSGSIZE | winsock::WSAEISCONN => {
-            ErrorCode::InvalidArgument
-        }
+        winsock::WSAEMSGSIZE => ErrorCode::MessageSize,
+        winsock::WSAEINVAL | winsock::WSAEFAULT | winsock::WSAEISCONN => ErrorCode::InvalidArgument,
         winsock::WSAEOPNOTSUPP
         | winsock::WSAENOPROTOOPT
         | winsock::WSAEPROTONOSUPPORT
@@ -84,6 +83,8 @@ fn windows_code(code: windows::WIN32_ERROR) -> ErrorCode {
         }
         windows::ERROR_TOO_MANY_OPEN_FILES => ErrorCode::NoDescriptors,
         code if is_shortage(code as i32) => ErrorCode::NoMemory,
+        // Of a datagram that is longer than the system sends.
+        windows::ERROR_MORE_DATA => ErrorCode::MessageSize,
         windows::ERROR_INVALID_PARAMETER | windows::ERROR_INVALID_USER_BUFFER | windows::ERROR_NOACCESS => {
             ErrorCode::InvalidArgument
         }

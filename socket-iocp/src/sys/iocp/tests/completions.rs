@@ -29,7 +29,7 @@ fn a_socket_has_one_completion_port() {
     let (mut rig, other) = (Rig::new(options()), Rig::new(options()));
     let (connection, _client) = rig.pair();
     for waker in [rig.backend.waker(), other.backend.waker()] {
-        let error = waker.associate(connection.raw(), connection.key).expect_err("it has one");
+        let error = waker.associate(connection.raw(), connection.key, false).expect_err("it has one");
         assert_eq!(error, Error::with_os(ErrorCode::Unsupported, ERROR_INVALID_PARAMETER as i32));
     }
 }
