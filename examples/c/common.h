@@ -91,29 +91,52 @@ enum { ADDRESS_OPTION = SO_REUSEADDR };
 
 #endif
 
-/* A listening socket on "host:port", or INVALID_SOCKET. When it fails, the program ends: nothing is closed. */
-static inline SOCKET listen_on( const char *address )
+/* A socket of this type that is bound to "host:port", or INVALID_SOCKET. When it fails, the program ends: nothing is closed. */
+static inline SOCKET bound_to( const char *address, int type )
 {
     char host[256];
     const char *colon = strrchr( address, ':' );
     struct addrinfo hints, *found;
-    SOCKET listener;
-    int on = 1, listening;
+    SOCKET fresh;
+    int on = 1, bound;
 
     if( colon == NULL || (size_t)( colon - address ) >= sizeof host )
         return INVALID_SOCKET;
     memcpy( host, address, (size_t)( colon - address ) );
     host[colon - address] = 0;
     memset( &hints, 0, sizeof hints );
-    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_socktype = type;
     hints.ai_flags = AI_PASSIVE;
     if( getaddrinfo( host[0] == 0 ? NULL : host, colon + 1, &hints, &found ) != 0 )
         return INVALID_SOCKET;
-    listener = socket( found->ai_family, SOCK_STREAM, 0 );
-    setsockopt( listener, SOL_SOCKET, ADDRESS_OPTION, (const char *)&on, sizeof on );
-    listening = bind( listener, found->ai_addr, (socklen_t)found->ai_addrlen ) == 0 && listen( listener, SOMAXCONN ) == 0;
+    fresh = socket( found->ai_family, type, 0 );
+    if( type == SOCK_STREAM )
+        setsockopt( fresh, SOL_SOCKET, ADDRESS_OPTION, (const char *)&on, sizeof on );
+    bound = bind( fresh, found->ai_addr, (socklen_t)found->ai_addrlen ) == 0;
     freeaddrinfo( found );
-    return listening ? listener : INVALID_SOCKET;
+    return bound ? fresh : INVALID_SOCKET;
+}
+
+/* A listening socket on "host:port", or INVALID_SOCKET; likewise. */
+static inline SOCKET listen_on( const char *address )
+{
+    SOCKET listener = bound_to( address, SOCK_STREAM );
+    return listener != INVALID_SOCKET && listen( listener, SOMAXCONN ) == 0 ? listener : INVALID_SOCKET;
+}
+
+/* Says where, waits for Ctrl-C, then deletes the port. Returns what main returns. `code` is what making all of it gave. */
+static inline int run_until_interrupt( const char *name, const char *address, void *port, int code )
+{
+    if( code != 0 )
+    {
+        fprintf( stderr, "%s: %s\n", name, socket_iocp_strerror( code ) );
+        return 1;
+    }
+    printf( "%s: listening on %s\n", name, address );
+    fflush( stdout );
+    wait_for_interrupt();
+    socket_iocp_delete( port );
+    return 0;
 }
 
 /* Serves on this address until Ctrl-C, then deletes the port. Returns what main returns. `code` is what making it gave. */
@@ -129,16 +152,7 @@ static inline int serve_until_interrupt( const char *name, const char *address, 
     }
     if( code == 0 )
         code = socket_iocp_add_listen_socket( port, listener, 64, NULL );
-    if( code != 0 )
-    {
-        fprintf( stderr, "%s: %s\n", name, socket_iocp_strerror( code ) );
-        return 1;
-    }
-    printf( "%s: listening on %s\n", name, address );
-    fflush( stdout );
-    wait_for_interrupt();
-    socket_iocp_delete( port );
-    return 0;
+    return run_until_interrupt( name, address, port, code );
 }
 
 #endif

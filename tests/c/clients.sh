@@ -36,6 +36,12 @@ echo_client() { # port
     expect 3 hello && printf 'again' >&3 && expect 3 again
 }
 
+udp_echo_client() { # port
+    exec 3<>"/dev/udp/127.0.0.1/$1" || return
+    printf 'hello' >&3
+    expect 3 hello && printf 'again' >&3 && expect 3 again
+}
+
 # Every byte is checked.
 load_client() { # port
     "$LOAD" load "127.0.0.1:$1" --connections 50 --messages 20000 --quiet

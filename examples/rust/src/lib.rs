@@ -7,7 +7,7 @@ use socket2::SockRef;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::ExitCode;
 use std::sync::mpsc;
 
@@ -40,12 +40,41 @@ pub fn serve<H: Handler<Listener = ()>>(handler: H, options: Options, address: &
     SockRef::from(&listener).set_tcp_nodelay(true)?;
     let address = listener.local_addr()?;
     let port = Port::new(handler, options)?;
+    until_stopped(port, address, |port| {
+        port.add_listener(listener, BACKLOG, ()).map_err(|refused| refused.error)?;
+        Ok(())
+    })
+}
+
+/// As [`serve`], by one datagram socket.
+pub fn serve_datagrams<H: Handler<Socket = ()>>(
+    handler: H,
+    options: Options,
+    address: &OsStr,
+) -> Result<(), Box<dyn Error>> {
+    let cannot = |what: &dyn std::fmt::Display| format!("cannot listen on {}: {what}", address.display());
+    let text = address.to_str().ok_or_else(|| cannot(&"not an address"))?;
+    let socket = UdpSocket::bind(text).map_err(|error| cannot(&error))?;
+    let address = socket.local_addr()?;
+    let port = Port::new(handler, options)?;
+    until_stopped(port, address, |port| {
+        let handle = port.add_datagram(socket, ()).map_err(|refused| refused.error)?;
+        port.recv(handle)
+    })
+}
+
+/// Begins, says where, and waits for a signal.
+fn until_stopped<H: Handler>(
+    port: Port<H>,
+    address: SocketAddr,
+    begin: impl FnOnce(&Port<H>) -> Result<(), socket_iocp::Error>,
+) -> Result<(), Box<dyn Error>> {
     let (stop, stopped) = mpsc::channel();
     ctrlc::set_handler(move || {
         // The receiver goes only when the program ends.
         let _ = stop.send(());
     })?;
-    port.add_listener(listener, BACKLOG, ()).map_err(|refused| refused.error)?;
+    begin(&port)?;
     // A server without a standard output serves all the same.
     let _ = writeln!(io::stdout(), "listening on {address}");
     // The port has threads of its own: this one has nothing to do but wait.

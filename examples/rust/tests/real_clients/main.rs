@@ -9,6 +9,7 @@ mod keepalive;
 mod server;
 mod site;
 mod sockets;
+mod udp_echo;
 
 #[cfg(unix)]
 mod chat;

@@ -22,6 +22,7 @@ pub const KEEPALIVE: &str = env!("CARGO_BIN_EXE_keepalive");
 #[cfg(unix)]
 pub const METRICS: &str = env!("CARGO_BIN_EXE_metrics");
 pub const REDIS: &str = env!("CARGO_BIN_EXE_redis");
+pub const UDP_ECHO: &str = env!("CARGO_BIN_EXE_udp_echo");
 
 /// A running example; killed and waited for when dropped.
 pub struct Server {
