@@ -96,7 +96,8 @@ fn what_it_calls_is_as_another_threads(lab: &Lab) {
     let inner: Arc<OnceLock<PortHandle<Probe>>> = Arc::default();
     let in_reaction = inner.clone();
     let reaction = move |_: &Probe, context: Option<&Context<'_, Probe>>, event: &Event| {
-        if let (Some(context), Event::Received { handle, .. }) = (context, event) {
+        let Event::Received { handle, result: Ok(bytes), .. } = event else { return None };
+        if let Some(context) = context.filter(|_| !bytes.is_empty()) {
             let (port, handle) = (in_reaction.get().expect("set before").clone(), *handle);
             let which = move |write: &u64| {
                 if *write == 9 {
