@@ -426,8 +426,9 @@ int socket_iocp_release_shared( void *shared );
  *   *socket_iocp_socket_state is the socket's handle then; socket_iocp_socket_state may be NULL. A recv and sends may be issued on
  *   it at once: they wait until the socket is connected. The first callbacks may come before this returns.
  *
- * To cancel it, abort or remove the socket. socket_iocp_close_socket() cancels it too, unless something is to be sent, which it then
- * waits for, up to linger_ms. A removed socket may still be connecting by itself.
+ * socket_iocp_cancel_connect() cancels it, and so do socket_iocp_abort_socket() and socket_iocp_remove_socket(), which end the socket
+ * even if it was connected before. socket_iocp_close_socket() cancels it too, unless something is to be sent, which it then waits
+ * for, up to linger_ms. A removed socket may still be connecting by itself.
  *
  * Errors: as socket_iocp_add_connected_socket(), with SOCKET_IOCP_E_ALREADY_CONNECTED in the place of
  * SOCKET_IOCP_E_NOT_CONNECTED; SOCKET_IOCP_E_INVALID_ARGUMENT (the address is not of the socket's family or of a wrong size,
@@ -551,6 +552,19 @@ int socket_iocp_issue_async_send_with_timeout( void *socket_iocp_state, void *so
  * See io_uring_prep_cancel(3); CancelIoEx.
  */
 int socket_iocp_cancel_recv( void *socket_iocp_state, void *socket_iocp_socket_state );
+
+/*
+ * Cancels a connect that is outstanding: the farewell's status is SOCKET_IOCP_E_CANCELLED, with no connect callback before it, unless
+ * the connect succeeded before the cancel reached it: then the connect callback comes, and the socket goes on. If it failed before,
+ * the farewell's status says how. Sends that were issued on the socket are reported as cancelled. The callbacks may still be to come
+ * when this returns.
+ *
+ * Errors: SOCKET_IOCP_E_NOT_OUTSTANDING (it has been told of, or the socket came connected), SOCKET_IOCP_E_CLOSED (the socket is
+ * ending already).
+ *
+ * See io_uring_prep_cancel(3); CancelIoEx.
+ */
+int socket_iocp_cancel_connect( void *socket_iocp_state, void *socket_iocp_socket_state );
 
 /*
  * Cancels every outstanding send, sync or async, that was issued with this per_write_user_state: the send callback of each has the

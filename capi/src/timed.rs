@@ -74,6 +74,15 @@ pub extern "C" fn socket_iocp_cancel_recv(
 
 /// See `socket_iocp.h`.
 #[unsafe(no_mangle)]
+pub extern "C" fn socket_iocp_cancel_connect(
+    socket_iocp_state: *mut c_void,
+    socket_iocp_socket_state: *mut c_void,
+) -> c_int {
+    on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| port.cancel_connect(socket))
+}
+
+/// See `socket_iocp.h`.
+#[unsafe(no_mangle)]
 pub extern "C" fn socket_iocp_cancel_send(
     socket_iocp_state: *mut c_void,
     socket_iocp_socket_state: *mut c_void,

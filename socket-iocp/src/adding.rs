@@ -174,8 +174,9 @@ impl<H: Handler> PortHandle<H> {
     /// [`Handler::connected`] comes of it, the socket's first callback, or the farewell alone if it fails: with `Refused`,
     /// `Unreachable`, `TimedOut` or what else the system says.
     ///
-    /// A recv and sends may be issued at once: they wait until the socket is connected. [`abort`](PortHandle::abort) and
-    /// [`remove`](PortHandle::remove) cancel the connect; [`close`](PortHandle::close) does unless something is to be sent,
+    /// A recv and sends may be issued at once: they wait until the socket is connected.
+    /// [`cancel_connect`](PortHandle::cancel_connect) cancels the connect, and so do [`abort`](PortHandle::abort) and
+    /// [`remove`](PortHandle::remove), which end the socket even if it was connected before; [`close`](PortHandle::close) does unless something is to be sent,
     /// which it then waits for, up to the linger limit. A removed socket may still be connecting by itself.
     ///
     /// Errors: those of [`add_connected`](PortHandle::add_connected), with `AlreadyConnected` in the place of `NotConnected`;

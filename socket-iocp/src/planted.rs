@@ -106,6 +106,8 @@ mod bugs {
         ConnectUntold,
         /// A datagram of no bytes is not reported.
         EmptyDatagramLost,
+        /// The cancel of a connect does nothing.
+        ConnectCancelForgotten,
 
         of several:
         /// A push does not publish what it pushes.

@@ -1,7 +1,7 @@
 //! The port: what a program holds and calls.
 
 use crate::datagrams::Kind;
-use crate::handle::{Control, Entry, NodeRef, Refused, Slot, SocketHandle, SocketTable, resolve};
+use crate::handle::{Claimer, Control, Entry, NodeRef, Refused, Slot, SocketHandle, SocketTable, resolve};
 use crate::handler::Handler;
 use crate::listener::{ListenerCore, ListenerEnd};
 use crate::shared::Shared;
@@ -433,6 +433,30 @@ impl<H: Handler> PortHandle<H> {
     /// Errors: `NotOutstanding`, `QueueFull` (see [`send`](PortHandle::send)), `Closed`, `WrongPort`, `BadHandle`.
     pub fn cancel_timer(&self, socket: SocketHandle) -> Result<(), Error> {
         self.control(socket, Control::CancelTimer)
+    }
+
+    /// Cancels a connect that is outstanding: the farewell says [`ErrorCode::Cancelled`] and nothing else has been told of it, unless
+    /// it succeeded before the cancel reached it: then [`Handler::connected`] comes, and the socket goes on. Or it failed before:
+    /// then the farewell says how. It is what to call when somebody else has answered meanwhile;
+    /// [`abort`](PortHandle::abort) ends the socket in any case. Sends that were issued on it are reported as cancelled.
+    ///
+    /// Errors: `NotOutstanding` (it has been told of, or the socket came connected), `Closed` (the socket is ending already),
+    /// `WrongPort`, `BadHandle`.
+    ///
+    /// See [`io_uring_prep_cancel(3)`](https://man7.org/linux/man-pages/man3/io_uring_prep_cancel.3.html),
+    /// [CancelIoEx](https://learn.microsoft.com/windows/win32/fileio/cancelioex-func).
+    pub fn cancel_connect(&self, socket: SocketHandle) -> Result<(), Error> {
+        self.with_slot(socket, |shared, slot, place| {
+            slot.head.word.claim_look(socket.generation(), Claimer::Local)?;
+            let worker = match place {
+                Place::Here(worker) => worker.index(),
+                Place::Elsewhere(worker) => worker,
+            };
+            let worker = &shared.workers[worker];
+            worker.connects.cancel(socket)?;
+            worker.mailbox.listeners_changed();
+            Ok(())
+        })
     }
 
     fn issue_send(

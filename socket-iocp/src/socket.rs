@@ -98,7 +98,9 @@ enum Connect {
     Wanted,
     /// With the kernel.
     Pending,
-    /// With the kernel, and to be cancelled or cancelled already.
+    /// With the kernel, and to be cancelled: unless it succeeds before, the socket ends.
+    Unwanted,
+    /// With the kernel, and cancelled.
     Cancelling,
     /// Connected; its callback is due.
     Ready,
@@ -312,6 +314,21 @@ impl<W> Machine<W> {
         self.sends.end_early(ErrorCode::Cancelled.into(), |send, _| which(&send.write))
     }
 
+    /// The connect is to end the socket, unless it succeeds before.
+    pub(crate) fn cancel_connect(&mut self) {
+        match self.connect {
+            _ if planted!(ConnectCancelForgotten) => {}
+            Connect::Wanted => self.connect_called_off(),
+            Connect::Pending => self.connect = Connect::Unwanted,
+            _ => {}
+        }
+    }
+
+    /// By reset, for the reason of [`connect_timed_out`](Machine::connect_timed_out).
+    fn connect_called_off(&mut self) {
+        self.end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+    }
+
     /// The timer was claimed.
     pub(crate) fn issue_timer(&mut self) {
         assert!(self.timer == Timer::Idle, "a timer claimed twice");
@@ -396,10 +413,11 @@ impl<W> Machine<W> {
 
     /// The kernel's connect has ended.
     pub(crate) fn connect_ended(&mut self, result: Result<(), Failure>) {
-        assert!(matches!(self.connect, Connect::Pending | Connect::Cancelling), "a completion of no connect");
-        self.connect = if self.is_ending() { Connect::Over } else { Connect::Wanted };
+        assert!(self.connect_is_in_kernel(), "a completion of no connect");
+        let called_off = self.connect != Connect::Pending;
+        self.connect = if called_off || self.is_ending() { Connect::Over } else { Connect::Wanted };
         match result {
-            // Also when the socket is ending: it was connected before the cancel took effect, and that is told.
+            // Also when it was cancelled or the socket is ending: it was connected before that took effect, and is told.
             Ok(()) => {
                 self.connect = if planted!(ConnectUntold) { Connect::Over } else { Connect::Ready };
                 self.sends.begin();
@@ -407,12 +425,20 @@ impl<W> Machine<W> {
                     self.set_watch(Limit::NONE);
                 }
             }
-            Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {}
+            Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {
+                if called_off {
+                    self.connect_called_off();
+                }
+            }
             Err(Failure::Os(os)) => {
                 self.connect = Connect::Over;
                 self.end(Some(Error::from_os(os)), Close::Background);
             }
         }
+    }
+
+    fn connect_is_in_kernel(&self) -> bool {
+        matches!(self.connect, Connect::Pending | Connect::Unwanted | Connect::Cancelling)
     }
 
     /// The kernel's recv has ended.
@@ -463,7 +489,7 @@ impl<W> Machine<W> {
         if readable && self.recv_is_in_kernel() {
             self.recv_ended(Err(Failure::Again));
         }
-        if writable && matches!(self.connect, Connect::Pending | Connect::Cancelling) {
+        if writable && self.connect_is_in_kernel() {
             self.connect_ended(Err(Failure::Again));
         }
         if writable && self.sends.is_in_kernel() {
@@ -554,6 +580,10 @@ impl<W> Machine<W> {
         if self.is_datagram() {
             return self.next_datagram_step(in_transit);
         }
+        if self.connect == Connect::Unwanted {
+            self.connect = Connect::Cancelling;
+            return Some(Step::CancelConnect);
+        }
         // A connect is waited for only to send what was issued before the close, some of which may come after it.
         let in_vain = self.phase == Phase::Closing && self.sends.is_flushed() && !in_transit;
         if in_vain && !self.is_connected() {
@@ -590,7 +620,7 @@ impl<W> Machine<W> {
     fn next_ending_step(&mut self, in_transit: bool) -> Option<Step> {
         match self.connect {
             Connect::Wanted => self.connect = Connect::Over,
-            Connect::Pending => {
+            Connect::Pending | Connect::Unwanted => {
                 self.connect = Connect::Cancelling;
                 return Some(Step::CancelConnect);
             }

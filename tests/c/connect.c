@@ -128,6 +128,38 @@ static void takes_too_long( void )
     forget_events();
 }
 
+static void is_cancelled( void )
+{
+    static char early[] = "never";
+    struct sockaddr_in address;
+    SOCKET listener = listen_on_loopback( &address ), fillers[8], peer;
+    void *handle;
+    size_t before = connect_count;
+    int index;
+    handle = issue( &address, LONG_MS );
+    peer = accept( listener, NULL, NULL );
+    expect_connects( before + 1 );
+    CHECK_CODE( NOT_OUTSTANDING, socket_iocp_cancel_connect( port, handle ) );
+    CHECK_OK( socket_iocp_abort_socket( port, handle ) );
+    CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
+    close_socket( peer );
+
+    fill( listener, &address, fillers );
+    handle = issue( &address, 0 );
+    CHECK_OK( socket_iocp_issue_async_send( port, handle, early, 5, NULL ) );
+    CHECK_OK( socket_iocp_cancel_connect( port, handle ) );
+    CHECK( await( SENT, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
+    CHECK( await( ENDED, 2 ).completion.status == SOCKET_IOCP_E_CANCELLED );
+    CHECK_CODE( CLOSED, socket_iocp_cancel_connect( port, handle ) );
+    CHECK_CODE( NULL_POINTER, socket_iocp_cancel_connect( NULL, handle ) );
+    CHECK_CODE( NULL_POINTER, socket_iocp_cancel_connect( port, NULL ) );
+    expect_connects( before + 1 );
+    for( index = 0; index < 8; index++ )
+        close_socket( fillers[index] );
+    close_socket( listener );
+    forget_events();
+}
+
 static void is_refused( void )
 {
     struct sockaddr_in address;
@@ -164,6 +196,7 @@ int main( void )
     succeeds();
     fails();
     takes_too_long();
+    is_cancelled();
     is_refused();
     delete_port( port );
     CHECK( open_sockets() == before );

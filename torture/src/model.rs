@@ -73,6 +73,7 @@ pub(crate) struct Connect {
     pub(crate) ends: (Option<SocketAddr>, Option<SocketAddr>),
     /// When its time limit is over.
     pub(crate) limit: Option<Duration>,
+    pub(crate) cancelled: bool,
 }
 
 /// What the surroundings have done to a connection, and so what may come of it.
@@ -187,6 +188,7 @@ impl Connect {
         match code {
             ErrorCode::Refused => self.whither == Whither::Nobody,
             ErrorCode::TimedOut => self.is_over(now),
+            ErrorCode::Cancelled => self.cancelled,
             _ => false,
         }
     }
@@ -254,7 +256,7 @@ impl Socket {
 
     /// Whether its connect may have ended it by now.
     fn may_have_failed(&self, now: Duration) -> bool {
-        let fails = |connect: Connect| connect.whither == Whither::Nobody || connect.is_over(now);
+        let fails = |connect: Connect| connect.whither == Whither::Nobody || connect.cancelled || connect.is_over(now);
         self.connected_late || self.connect.is_some_and(fails)
     }
 
@@ -325,6 +327,7 @@ impl Socket {
             Call::CancelRecv if !self.recv_outstanding => Err(ErrorCode::NotOutstanding),
             Call::Timer(_) if self.timer.is_some() => Err(ErrorCode::Busy),
             Call::CancelTimer if self.timer.is_none() => Err(ErrorCode::NotOutstanding),
+            Call::CancelConnect if self.connect.is_none() => Err(ErrorCode::NotOutstanding),
             Call::SyncSend(_) | Call::SyncSendWithin(..) | Call::Shutdown if self.shutdown => Err(ErrorCode::Shutdown),
             Call::SyncSend(_) | Call::SyncSendWithin(..) if self.sends.iter().any(|send| send.sync) => {
                 Err(ErrorCode::Busy)
@@ -396,6 +399,7 @@ impl Socket {
             }
             Call::Timer(delay_ms) => self.timer = Some(Timer { over: over(delay_ms), cancelled: false }),
             Call::CancelTimer => self.timer.iter_mut().for_each(|timer| timer.cancelled = true),
+            Call::CancelConnect => self.connect.iter_mut().for_each(|connect| connect.cancelled = true),
             Call::Shutdown => self.shutdown = true,
             Call::Close => self.ending = Some(Ending::Close),
             Call::Abort => self.ending = Some(Ending::Abort { closing: self.ending == Some(Ending::Close) }),
@@ -720,7 +724,9 @@ impl Socket {
         if self.ended {
             return Ok(());
         }
-        if self.connect.is_some_and(|connect| connect.whither != Whither::Silent || connect.limit.is_some()) {
+        let must_end =
+            |connect: Connect| connect.whither != Whither::Silent || connect.limit.is_some() || connect.cancelled;
+        if self.connect.is_some_and(must_end) {
             return Err(format!("a connect goes on though it was to end: {self:?}"));
         }
         if self.ending.is_none() && self.recv_outstanding && (self.received < written || fin && !self.eof) {

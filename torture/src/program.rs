@@ -115,6 +115,8 @@ pub enum Call {
     Timer(u16),
     /// The cancel of the timer.
     CancelTimer,
+    /// The cancel of the connect.
+    CancelConnect,
 }
 
 impl Call {
@@ -248,7 +250,7 @@ fn op(random: &mut Rng, faulty: bool) -> Op {
 }
 
 pub(crate) fn call(random: &mut Rng) -> Call {
-    match random.u8(..128) {
+    match random.u8(..130) {
         0..=34 => Call::Recv,
         35..=64 => send(random),
         65..=66 => Call::SendWithoutMemory(length(random)),
@@ -263,7 +265,8 @@ pub(crate) fn call(random: &mut Rng) -> Call {
         112..=114 => Call::CancelRecv,
         115..=119 => Call::CancelSends(random.bool()),
         120..=124 => Call::Timer(time_ms(random)),
-        _ => Call::CancelTimer,
+        125..=127 => Call::CancelTimer,
+        _ => Call::CancelConnect,
     }
 }
 

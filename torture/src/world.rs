@@ -428,6 +428,7 @@ impl State {
             Call::CancelSends(odd) => whole(port.cancel_sends(handle, move |token| token.is_odd() == odd)),
             Call::Timer(delay_ms) => whole(port.timer(handle, ms(delay_ms))),
             Call::CancelTimer => whole(port.cancel_timer(handle)),
+            Call::CancelConnect => whole(port.cancel_connect(handle)),
         };
         let limits = Limits::of(&self.setup, queued, self.unsettled);
         let checked = match answer {

@@ -249,6 +249,7 @@ unsafe extern "C" {
         timeout_ms: u32,
     ) -> c_int;
     pub(crate) safe fn socket_iocp_cancel_recv(port: Handle, socket: Handle) -> c_int;
+    pub(crate) safe fn socket_iocp_cancel_connect(port: Handle, socket: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_cancel_send(port: Handle, socket: Handle, write: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_issue_timer(port: Handle, socket: Handle, delay_ms: u32, timer: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_cancel_timer(port: Handle, socket: Handle) -> c_int;

@@ -665,6 +665,66 @@ fn a_connect_that_takes_too_long_ends_by_reset() {
 }
 
 #[test]
+fn a_connect_that_is_cancelled_ends_the_socket_unless_it_has_succeeded() {
+    let ends = ["sent 1 0 Err(Cancelled)", "farewell Err(Cancelled) Reset"];
+    // One that the kernel does not have yet.
+    let mut machine = Under::new(Origin::Unconnected, true);
+    send(&mut machine, b"in vain", 1);
+    machine.cancel_connect();
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ends);
+
+    // One that goes on without effect counts as cancelled, too.
+    for result in [Err(Failure::Cancelled), Err(Failure::Again)] {
+        let mut machine = Under::new(Origin::Unconnected, true);
+        send(&mut machine, b"in vain", 1);
+        assert_eq!(steps(&mut machine), [Step::StartConnect]);
+        machine.cancel_connect();
+        assert_eq!(steps(&mut machine), [Step::CancelConnect]);
+        assert_eq!(events(&mut machine), [""; 0]);
+        machine.connect_ended(result);
+        assert_eq!(steps(&mut machine), []);
+        assert_eq!(events(&mut machine), ends);
+    }
+
+    let mut machine = Under::new(Origin::Unconnected, true);
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    machine.cancel_connect();
+    machine.connect_ended(Ok(()));
+    machine.cancel_connect();
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["connected"]);
+    machine.cancel_connect();
+    machine.issue_recv();
+    assert_eq!((steps(&mut machine), machine.is_ending()), (vec![Step::StartRecv], false));
+}
+
+#[test]
+fn a_cancelled_connect_that_fails_says_how_and_an_end_overtakes_it() {
+    let mut machine = Under::new(Origin::Unconnected, true);
+    assert_eq!(steps(&mut machine), [Step::StartConnect]);
+    machine.cancel_connect();
+    assert_eq!(steps(&mut machine), [Step::CancelConnect]);
+    machine.connect_ended(Err(Failure::Os(errno::ECONNREFUSED)));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["farewell Err(Refused) Background"]);
+
+    for told in [false, true] {
+        let mut machine = Under::new(Origin::Unconnected, true);
+        assert_eq!(steps(&mut machine), [Step::StartConnect]);
+        machine.cancel_connect();
+        let seen = if told { vec![Step::CancelConnect] } else { vec![] };
+        assert_eq!(if told { steps(&mut machine) } else { vec![] }, seen);
+        machine.end(None, Close::HandBack);
+        // It is cancelled once.
+        assert_eq!(steps(&mut machine).len(), usize::from(!told));
+        machine.connect_ended(Err(Failure::Cancelled));
+        assert_eq!(steps(&mut machine), []);
+        assert_eq!(events(&mut machine), ["farewell Ok(()) HandBack"]);
+    }
+}
+
+#[test]
 fn a_close_that_overtakes_a_send_waits_for_it_and_for_the_connect() {
     let mut machine = Under::new(Origin::Unconnected, true);
     assert!(machine.close());

@@ -37,7 +37,7 @@ impl<H: Handler> Worker<H> {
             self.meet_new_listeners();
             self.resume_if_freed();
             self.place_waiting();
-            self.begin_connects();
+            self.see_to_connects();
         }
         if !news && !self.accepts_due.replace(false) {
             return;

@@ -7,13 +7,19 @@ use crate::handler::Handler;
 use crate::sys::{Failure, Submitted};
 
 impl<H: Handler> Worker<H> {
-    /// Begins with the sockets that have come to be connected, and with their time limits.
-    pub(super) fn begin_connects(&self) {
-        while let Some(index) = self.connects().next() {
-            if self.local_at(index).machine.borrow().watch().is_fresh() {
-                self.mark_fresh(self.slots().at(index));
+    /// Sees to what is new about the sockets that are being connected: begins with those that have come, and with their time
+    /// limits, and cancels.
+    pub(super) fn see_to_connects(&self) {
+        while let Some(news) = self.connects().next() {
+            let slot = self.slots().at(news.index);
+            if news.begins && self.local(slot).machine.borrow().watch().is_fresh() {
+                self.mark_fresh(slot);
             }
-            self.mark_dirty(index);
+            if news.cancelled {
+                self.local(slot).machine.borrow_mut().cancel_connect();
+                self.seal(slot);
+            }
+            self.mark_dirty(news.index);
         }
     }
 
@@ -40,11 +46,10 @@ impl<H: Handler> Worker<H> {
             net.connected(local.info.raw);
             let ends = (net.local_address(local.info.raw), net.remote_address(local.info.raw));
             local.info.addresses.set(Addresses::of(&ends.0, &ends.1));
-            self.forget_connect(slot);
         }
         local.machine.borrow_mut().connect_ended(result);
+        self.seal(slot);
         match result {
-            Err(Failure::Os(_)) => self.seal(slot),
             Err(Failure::Shortage) => {
                 self.counters().buffer_shortages.add(1);
                 self.retry_later();
@@ -54,7 +59,7 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// The address is not needed any more.
+    /// The connect is outstanding no longer.
     pub(super) fn forget_connect(&self, slot: &'static Slot<H>) {
         self.connects().remove(slot.index());
     }

@@ -103,6 +103,7 @@ impl<H: Handler> Worker<H> {
 
     fn report_connected(&self, slot: &'static Slot<H>, local: &Local<H>) {
         self.counters().connects.add(1);
+        self.forget_connect(slot);
         let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
         let names = self.names_of(&local.info);
         let context = self.context(slot, Names::Full(&names));

@@ -15,6 +15,7 @@ mod bad_sockets;
 mod busy_poll;
 mod callbacks_of_a_socket_are_serial;
 mod calls_from_any_thread;
+mod cancel_connect;
 mod cancel_recv;
 mod cancel_sends;
 mod cancelled_send;

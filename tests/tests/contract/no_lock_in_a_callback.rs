@@ -48,6 +48,7 @@ fn make_every_call(port: &PortHandle<Probe>, material: &Mutex<Material>) {
     port.recv_within(removed, LONG).expect("a live socket");
     port.timer(closed, LONG).expect("a live socket");
     port.cancel_timer(closed).expect("it is outstanding");
+    port.cancel_connect(closed).expect_err("it came connected");
     port.send_within(removed, b"z", 1, LONG).expect("a live socket");
     port.sync_send_within(removed, b"z", 1, LONG).expect("a live socket");
     port.cancel_sends(removed, |write| *write == 1).expect("some are outstanding, or it is another thread");

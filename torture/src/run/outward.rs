@@ -30,7 +30,7 @@ impl Stage {
         state.operations += 1;
         let token = SocketToken::new(state.sockets.len(), &state.held);
         let address = target.expect("a listener has an address").into();
-        let connect = Connect { whither, ends, limit: limit.map(|limit| self.network.now() + limit) };
+        let connect = Connect { whither, ends, limit: limit.map(|limit| self.network.now() + limit), cancelled: false };
         let answer = match limit {
             Some(limit) => self.handle.connect_within(socket, &address, limit, token),
             None => self.handle.connect(socket, &address, token),

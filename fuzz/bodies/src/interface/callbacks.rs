@@ -190,6 +190,7 @@ pub(super) extern "C" fn ended(number: RawFd, user: Handle) {
         // It may have been connected all the same, and be added again.
         let connect = socket.connect.take();
         let refused = connect.as_ref().is_some_and(|connect| connect.to == Far::Nobody);
+        let called_off = connect.as_ref().is_some_and(|connect| connect.cancelled);
         let out_of_time = connect.as_ref().and_then(|connect| connect.limit).is_some_and(Limit::is_over);
         if let Some((Far::Listens, Some(listener))) = connect.map(|connect| (connect.to, connect.listener)) {
             socket.peer = peers::accept(&listener).ok();
@@ -203,7 +204,7 @@ pub(super) extern "C" fn ended(number: RawFd, user: Handle) {
         let explained = match (socket.ending, status) {
             (Some(Ending::Close | Ending::Abort { closing: true }), 0 | c::TIMED_OUT) => true,
             (Some(Ending::Remove), 0) | (Some(Ending::Abort { .. }), c::CANCELLED) => true,
-            (_, c::CANCELLED) => is_going(socket.port),
+            (_, c::CANCELLED) => called_off || is_going(socket.port),
             (_, 0 | c::TIMED_OUT) if is_shut_down(socket.port) => true,
             (_, c::TIMED_OUT) => out_of_time || is_idle(socket.port),
             (_, c::REFUSED) => refused,

@@ -97,7 +97,7 @@ fn connect_to(port: Handle, number: OwnedFd, (to, listener): (Far, Option<OwnedF
         let limit = (limit.ms != 0).then_some(limit);
         // A connect that fails, or may be too late, takes with it what was issued.
         let may_fail = limit.is_some() || to == Far::Nobody;
-        let connect = Some(Connect { to, listener, limit, lingers: false });
+        let connect = Some(Connect { to, listener, limit, lingers: false, cancelled: false });
         let socket = Socket { port: known, number, handle: handle.addr(), connect, may_fail, ..Socket::default() };
         world(|world| world.sockets.push(socket));
     }

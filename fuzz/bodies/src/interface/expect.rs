@@ -102,6 +102,7 @@ impl World {
             What::CancelSend if self.is_inside(socket.port) && !socket.has_send(call.id) => c::NOT_OUTSTANDING,
             What::Timer if socket.timer.is_some() => c::BUSY,
             What::CancelTimer if socket.timer.is_none() => c::NOT_OUTSTANDING,
+            What::CancelConnect if socket.connect.is_none() => c::NOT_OUTSTANDING,
             What::QueuedBytes if options.max_queued_bytes == 0 => c::UNSUPPORTED,
             _ => 0,
         }
@@ -145,6 +146,10 @@ impl World {
                 socket.timer = call.limit.map(|delay| Timer { id: call.id, delay, cancelled: false });
             }
             What::CancelTimer => socket.timer.iter_mut().for_each(|timer| timer.cancelled = true),
+            What::CancelConnect => {
+                socket.connect.iter_mut().for_each(|connect| connect.cancelled = true);
+                socket.may_fail = true;
+            }
             What::Shutdown => socket.shutdown = true,
             What::Close => {
                 socket.ending = Some(Ending::Close);

@@ -115,6 +115,7 @@ pub(super) fn cancel(step: Step) {
     call(&cancel, None, || match step.what {
         What::CancelRecv => c::socket_iocp_cancel_recv(port, socket),
         What::CancelSend => c::socket_iocp_cancel_send(port, socket, ptr::without_provenance_mut(id)),
+        What::CancelConnect => c::socket_iocp_cancel_connect(port, socket),
         _ => c::socket_iocp_cancel_timer(port, socket),
     });
 }

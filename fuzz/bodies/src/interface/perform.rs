@@ -31,7 +31,7 @@ pub(super) fn perform(step: Step) {
         What::SetBacklog => set_backlog(step),
         What::Recv | What::RecvWithin => issue::recv(step),
         What::SyncSend | What::AsyncSend | What::Echo | What::SendWithin => issue::send(step),
-        What::CancelRecv | What::CancelSend | What::CancelTimer => issue::cancel(step),
+        What::CancelRecv | What::CancelSend | What::CancelTimer | What::CancelConnect => issue::cancel(step),
         What::Timer => issue::timer(step),
         What::Shutdown | What::Close | What::Abort | What::Remove => issue::end(step),
         What::ConnectOut => connecting::connect(step, pick_port(step)),

@@ -141,6 +141,8 @@ what! {
     SendTo,
     /// A datagram is sent to a socket.
     Mail,
+    /// The connect is cancelled.
+    CancelConnect,
 }
 
 /// The steps that have not been done yet.

@@ -149,6 +149,7 @@ pub(super) struct Connect {
     pub(super) limit: Option<Limit>,
     /// It was closed with something to send: it waits up to the linger limit.
     pub(super) lingers: bool,
+    pub(super) cancelled: bool,
 }
 
 /// Where a socket is being connected to.
@@ -165,7 +166,7 @@ pub(super) enum Far {
 impl Connect {
     /// Whether it is still to end: nobody waits for one that takes no end.
     pub(super) fn is_due(&self) -> bool {
-        self.to != Far::Full || self.limit.is_some_and(Limit::is_short)
+        self.to != Far::Full || self.cancelled || self.limit.is_some_and(Limit::is_short)
     }
 }
 
