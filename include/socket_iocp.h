@@ -214,7 +214,8 @@ enum socket_iocp_error {
     SOCKET_IOCP_E_NOT_OUTSTANDING = -35,     /* no such operation is outstanding */
     SOCKET_IOCP_E_ALREADY_CONNECTED = -36,   /* the socket is connected already */
     SOCKET_IOCP_E_NOT_DATAGRAM = -37,        /* not a datagram socket */
-    SOCKET_IOCP_E_MESSAGE_SIZE = -38         /* the datagram is longer than the system sends */
+    SOCKET_IOCP_E_MESSAGE_SIZE = -38,        /* the datagram is longer than the system sends */
+    SOCKET_IOCP_E_UNRESOLVED = -39           /* the host name was not resolved: gai_strerror() tells why */
 };
 
 
@@ -437,6 +438,42 @@ int socket_iocp_release_shared( void *shared );
  * See connect(2), io_uring_prep_connect(3); ConnectEx.
  */
 int socket_iocp_issue_connect( void *socket_iocp_state, SOCKET socket, const struct sockaddr *address, DWORD address_size, DWORD timeout_ms, void *per_socket_user_state, void **socket_iocp_socket_state );
+
+/*
+ * Connects to a host by its name: looks the name up with the system's resolver and tries its addresses, IPv6 and IPv4 in turn, the
+ * next one beside the others whenever 250 ms have passed and at once when one has failed (RFC 8305, "happy eyeballs"). The first
+ * connection is the socket, which the library makes and owns; the other attempts are given up. Its completion is one connect
+ * callback, or the farewell alone: with SOCKET_IOCP_E_UNRESOLVED if the name is not known, when os_error of socket_iocp_result() is
+ * the code of getaddrinfo(3), for gai_strerror(3) (Windows: an error of Winsock's); if all addresses failed, with the first error
+ * that came of an answer or of the system's time-out (SOCKET_IOCP_E_REFUSED, _TIMED_OUT, _RESET), or else the first of all.
+ *
+ *   host: a name as getaddrinfo(3) takes it, or an address, which is not looked up; ASCII or UTF-8, 1 to 255 bytes and a zero byte.
+ *   It is the caller's again when this returns.
+ *
+ *   tcp_port: 1 to 65535, not in network byte order.
+ *
+ *   timeout_ms: how long all of it may take at most, up to 604,800,000; then the farewell's status is SOCKET_IOCP_E_TIMED_OUT, as with
+ *   socket_iocp_issue_connect(). 0: as long as the resolver and the system try.
+ *
+ *   *socket_iocp_socket_state is the socket's handle then; socket_iocp_socket_state may be NULL. A recv and sends may be issued on
+ *   it at once: they wait until there is a connection. The first callbacks may come before this returns.
+ *
+ * Until the connect callback there is no SOCKET: in callbacks that come before it (a timer's, a watermark's, that of a recv or send
+ * which ends alone), and in the farewell of one that was never connected, socket is INVALID_SOCKET; socket_iocp_find_socket() finds
+ * nothing, and a removed socket is none. Otherwise it ends as one of socket_iocp_issue_connect() does, by
+ * socket_iocp_cancel_connect() and the others, at once even if the resolver hangs; socket_iocp_delete() does not wait for it.
+ *
+ * Names are looked up by up to eight threads of the port, and attempts are made by one more; they are started when they are first
+ * needed and end with the port, but for one whose resolver hangs, which ends when it is let and keeps nothing of the port. While
+ * eight names hang, others wait for one of those threads. Of a host at most 16 addresses are tried.
+ *
+ * Errors: SOCKET_IOCP_E_INVALID_ARGUMENT (host is empty, too long or no text; tcp_port or timeout_ms is out of its range),
+ * SOCKET_IOCP_E_LIMIT (max_sockets; or 4,096 names wait for a thread), SOCKET_IOCP_E_NO_DESCRIPTORS, SOCKET_IOCP_E_NO_MEMORY,
+ * SOCKET_IOCP_E_OS (a thread was refused).
+ *
+ * See getaddrinfo(3), connect(2), gai_strerror(3).
+ */
+int socket_iocp_issue_connect_host( void *socket_iocp_state, const char *host, DWORD tcp_port, DWORD timeout_ms, void *per_socket_user_state, void **socket_iocp_socket_state );
 
 
 /* -------------------------------------------------------------------------------------------------------------------
@@ -967,7 +1004,7 @@ struct socket_iocp_options {
        passed, SOCKET_IOCP_E_CANCELLED when it was cancelled or its socket ends. Runs on the socket's worker, like every callback of
        the socket. Default: none, and socket_iocp_issue_timer() is SOCKET_IOCP_E_UNSUPPORTED */
     void (*timer_callback_function)( SOCKET socket, void *per_socket_user_state, void *per_timer_user_state );
-    /* A connect of socket_iocp_issue_connect() has completed. The addresses are valid until it returns, as in the accept callback.
+    /* A connect of socket_iocp_issue_connect() or socket_iocp_issue_connect_host() has completed. The addresses are valid until it returns, as in the accept callback.
        Runs on the socket's worker. Default: none, for a program that sends first and has issued that already */
     void (*connect_callback_function)( SOCKET socket, struct sockaddr *local_address, struct sockaddr *remote_address, void *per_socket_user_state );
     /* The recv of a datagram socket has completed; see socket_iocp_add_datagram_socket(). read_buffer has byte_count bytes and belongs

@@ -26,7 +26,7 @@ impl Addresses {
         if let Some((local, remote)) = context.sockaddrs() {
             return Addresses { local: Copied::of(Some(local)), remote: Copied::of(Some(remote)) };
         }
-        let socket = look_up.then_some(context.raw_socket());
+        let socket = (look_up && context.has_socket()).then_some(context.raw_socket());
         Addresses {
             local: Copied::kept(context.local_addr(), socket, |socket| socket.local_addr()),
             remote: Copied::kept(context.remote_addr(), socket, |socket| socket.peer_addr()),
@@ -60,8 +60,8 @@ impl Copied {
         ask: impl FnOnce(&SockRef<'_>) -> std::io::Result<SockAddr>,
     ) -> Copied {
         let other = || {
-            // SAFETY: outside of a farewell the number is an open socket of the library's, for as long as its callback
-            // runs.
+            // SAFETY: outside of a farewell a number that there is is an open socket of the library's, for as long as its
+            // callback runs.
             unsafe { platform::ask(socket?, ask) }.ok()
         };
         Copied::of(internet.map(SockAddr::from).or_else(other).as_ref())

@@ -5,9 +5,9 @@ use crate::boundary::{required, status};
 use crate::handler::UserPointer;
 use crate::platform::{self, SocketAddress};
 use crate::ports;
-use engine::{Error, ErrorCode};
+use engine::{Error, ErrorCode, SocketHandle};
 use socket2::{SockAddr, SockAddrStorage};
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 use std::time::Duration;
 
@@ -29,6 +29,17 @@ pub(crate) unsafe fn copied(address: *const SocketAddress, size: Dword) -> Resul
     unsafe { ptr::copy_nonoverlapping(address.cast::<u8>().as_ptr(), (&raw mut storage).cast(), size_of_address) };
     // SAFETY: the storage has an address of that length, and zeros behind it.
     Ok(unsafe { SockAddr::new(storage, size as _) })
+}
+
+/// Tells the handle of a socket that is being connected.
+///
+/// # Safety
+/// `place` is NULL or can be written.
+unsafe fn tell(handle: SocketHandle, place: *mut *mut c_void) {
+    if !place.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { place.write(ptr::without_provenance_mut(handle.into_raw())) };
+    }
 }
 
 /// See `socket_iocp.h`.
@@ -56,11 +67,8 @@ pub unsafe extern "C" fn socket_iocp_issue_connect(
             };
             match issued {
                 Ok(handle) => {
-                    if !socket_iocp_socket_state.is_null() {
-                        let handle = ptr::without_provenance_mut(handle.into_raw());
-                        // SAFETY: the caller's promise.
-                        unsafe { socket_iocp_socket_state.write(handle) };
-                    }
+                    // SAFETY: the caller's promise.
+                    unsafe { tell(handle, socket_iocp_socket_state) };
                     Ok(())
                 }
                 Err(refused) => {
@@ -68,6 +76,38 @@ pub unsafe extern "C" fn socket_iocp_issue_connect(
                     Err(refused.error)
                 }
             }
+        })
+    })
+}
+
+/// See `socket_iocp.h`.
+///
+/// # Safety
+/// `host` is NULL or a text that ends with a zero byte; `socket_iocp_socket_state` is NULL or can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_iocp_issue_connect_host(
+    socket_iocp_state: *mut c_void,
+    host: *const c_char,
+    tcp_port: Dword,
+    timeout_ms: Dword,
+    per_socket_user_state: *mut c_void,
+    socket_iocp_socket_state: *mut *mut c_void,
+) -> c_int {
+    status(|| {
+        ports::with_port(socket_iocp_state.addr(), |port| {
+            let host = required(host.cast_mut())?;
+            // SAFETY: the caller's promise.
+            let host = unsafe { CStr::from_ptr(host.as_ptr()) }.to_str().map_err(|_| ErrorCode::InvalidArgument)?;
+            let tcp_port = u16::try_from(tcp_port).map_err(|_| ErrorCode::InvalidArgument)?;
+            let user = UserPointer(per_socket_user_state);
+            let issued = match timeout_ms {
+                0 => port.connect_host(host, tcp_port, user),
+                _ => port.connect_host_within(host, tcp_port, Duration::from_millis(timeout_ms.into()), user),
+            };
+            let handle = issued.map_err(|refused| refused.error)?;
+            // SAFETY: the caller's promise.
+            unsafe { tell(handle, socket_iocp_socket_state) };
+            Ok(())
         })
     })
 }

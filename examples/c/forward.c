@@ -1,8 +1,8 @@
 /*
- * forward ADDRESS:PORT TARGET:PORT - connects each client to the target, and hands on what either says to the other.
+ * forward ADDRESS:PORT HOST:PORT - connects each client to the target, and hands on what either says to the other.
  *
- * A connection to the target is one more socket of the port. What one of the two sends is taken from it and sent to the other from
- * where it lies, and the next is asked for when that has gone: a side that does not read holds up the other, and no memory grows.
+ * The target is a host's name, looked up anew for each client, or an address. A connection to it is one more socket of the port. What
+ * one of the two sends is taken from it and sent to the other from where it lies, and the next is asked for when that has gone: a side that does not read holds up the other, and no memory grows.
  */
 #include <stdlib.h>
 
@@ -27,7 +27,8 @@ struct pair
 };
 
 static void *port;
-static struct addrinfo *target;
+static char target_host[256];
+static DWORD target_port;
 
 static struct side *other( struct side *side )
 {
@@ -38,14 +39,13 @@ static void accepted( SOCKET socket_of_client, struct sockaddr *local, struct so
 {
     void *handle = socket_iocp_find_socket( port, socket_of_client );
     struct pair *pair = calloc( 1, sizeof *pair );
-    SOCKET fresh = socket( target->ai_family, SOCK_STREAM, 0 );
     (void)local, (void)remote, (void)listener;
 
     if( pair != NULL )
     {
         pair->client.pair = pair->target.pair = pair;
-        if( socket_iocp_issue_connect( port, fresh, target->ai_addr, (DWORD)target->ai_addrlen, PATIENCE_MS, &pair->target,
-                                       &pair->target.handle ) == 0 )
+        if( socket_iocp_issue_connect_host( port, target_host, target_port, PATIENCE_MS, &pair->target,
+                                            &pair->target.handle ) == 0 )
         {
             pair->client.handle = handle;
             *user = &pair->client;
@@ -54,12 +54,6 @@ static void accepted( SOCKET socket_of_client, struct sockaddr *local, struct so
     }
     /* The client ends without a state, and what was made for it is of no use. */
     free( pair );
-    if( fresh != INVALID_SOCKET )
-#ifdef _WIN32
-        closesocket( fresh );
-#else
-        close( fresh );
-#endif
     socket_iocp_abort_socket( port, handle );
 }
 
@@ -120,28 +114,35 @@ static void ended( SOCKET socket, void *user )
         free( side->pair );
 }
 
+/* HOST:PORT, with brackets around an IPv6 address. */
+static int parse_target( const char *text )
+{
+    const char *colon = strrchr( text, ':' );
+    size_t length = colon == NULL ? 0 : (size_t)( colon - text );
+    if( length >= 2 && text[0] == '[' && text[length - 1] == ']' )
+        text++, length -= 2;
+    if( length == 0 || length >= sizeof target_host )
+        return -1;
+    memcpy( target_host, text, length );
+    target_host[length] = 0;
+    target_port = (DWORD)strtoul( colon + 1, NULL, 10 );
+    return target_port == 0 || target_port > 65535 ? -1 : 0;
+}
+
 int main( int argc, char **argv )
 {
     struct socket_iocp_options options = SOCKET_IOCP_OPTIONS_INIT;
-    const char *to = argc > 2 ? argv[2] : "127.0.0.1:7001", *colon = strrchr( to, ':' );
-    struct addrinfo hints;
-    char host[256];
+    const char *to = argc > 2 ? argv[2] : "localhost:7001";
     int code;
 
-    /* One worker: the callbacks of a client and of its target never run at once, and what they share needs no lock. */
-    options.threads = 1;
-    options.connect_callback_function = connected;
-    code = socket_iocp_new_with_options( &port, 16384, accepted, received, sent, ended, &options );
-    memset( &hints, 0, sizeof hints );
-    hints.ai_socktype = SOCK_STREAM;
-    if( colon == NULL || (size_t)( colon - to ) >= sizeof host )
-        colon = to;
-    memcpy( host, to, (size_t)( colon - to ) );
-    host[colon - to] = 0;
-    if( getaddrinfo( host, colon + 1, &hints, &target ) != 0 )
+    if( parse_target( to ) != 0 )
     {
         fprintf( stderr, "forward: cannot forward to %s\n", to );
         return 2;
     }
+    /* One worker: the callbacks of a client and of its target never run at once, and what they share needs no lock. */
+    options.threads = 1;
+    options.connect_callback_function = connected;
+    code = socket_iocp_new_with_options( &port, 16384, accepted, received, sent, ended, &options );
     return serve_until_interrupt( "forward", argc > 1 ? argv[1] : "127.0.0.1:7000", port, code );
 }

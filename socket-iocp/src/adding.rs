@@ -2,10 +2,12 @@
 
 use crate::address::Addresses;
 use crate::buffer::Addressed;
-use crate::handle::{Claimer, Entry, SocketHandle, SocketTable};
+use crate::connects::To;
+use crate::handle::{Claimer, Entry, NewSlot, SocketHandle, SocketTable};
 use crate::handler::Handler;
 use crate::listener::{Listener, ListenerCore};
 use crate::port::{ListenerHandle, NotAdded, PortHandle};
+use crate::shared::WorkerShared;
 use crate::socket::Origin;
 use crate::time::Limit;
 use crate::trace::traced;
@@ -262,14 +264,14 @@ impl<H: Handler> PortHandle<H> {
                 companion = Companion::Datagram(DatagramState::new().ok_or(ErrorCode::NoMemory)?);
             }
             let handle = slot.promise(identity.0);
-            target.map_or(Ok(()), |target| worker.connects.add(handle, target))?;
+            target.map_or(Ok(()), |target| worker.connects.add(handle, To::Address(target.clone())))?;
             let associated = worker.mailbox.associate(raw, handle, is_datagram);
             let associated = associated.map_err(|error| self.why_not_associated(raw, identity.0, error));
-            let io = associated.inspect_err(|_| worker.connects.remove(handle.index()))?;
+            let io = associated.inspect_err(|_| drop(worker.connects.remove(handle.index())))?;
             let entered = self.enter_table(raw, identity.0, Entry::Socket(handle));
             entered.inspect_err(|_| {
                 worker.mailbox.dissociate(raw);
-                worker.connects.remove(handle.index());
+                drop(worker.connects.remove(handle.index()));
             })?;
             Ok((slot, handle, io, companion))
         });
@@ -283,17 +285,29 @@ impl<H: Handler> PortHandle<H> {
         companion.put_state(state.take());
         let local = Local::new(Info::new(raw, addresses), io, companion, origin);
         local.machine.borrow_mut().set_watch(limit);
+        traced!(DEBUG, "socket added", port = shared.number.get(), socket = raw as u64, handle = handle.into_raw());
+        self.bring_to_life(worker, (slot, handle), local, identity.0);
+        Ok(handle)
+    }
+
+    /// Puts a socket into its slot, and has its worker begin with its connect, if it has one.
+    pub(crate) fn bring_to_life(
+        &self,
+        worker: &WorkerShared<H>,
+        (slot, handle): (NewSlot<'_, H>, SocketHandle),
+        local: Local<H>,
+        identity: u32,
+    ) {
+        let connects = !local.machine.borrow().is_connected();
         // From here on it may end at any time, and its slot be another's.
-        slot.fill(local, identity.0, Claimer::Local);
+        slot.fill(local, identity, Claimer::Local);
         // Pairs with the fence in `wind_up`: either the worker sees this socket, or we see that the port is closing.
         fence(Ordering::SeqCst);
-        traced!(DEBUG, "socket added", port = shared.number.get(), socket = raw as u64, handle = handle.into_raw());
-        if target.is_some() {
+        if connects {
             worker.connects.begin(handle);
         }
-        if shared.is_closing() || target.is_some() {
+        if connects || self.shared().is_closing() {
             worker.mailbox.listeners_changed();
         }
-        Ok(handle)
     }
 }

@@ -1,8 +1,9 @@
-//! Where sockets are being connected to: kept beside the sockets, of which few are being connected at any time.
+//! Where sockets are being connected to: kept beside the sockets, of which few are being connected at any time. A worker is told
+//! here of what is new about them.
 
 use crate::handle::SocketHandle;
 use crate::lock::lock;
-use crate::{Error, ErrorCode};
+use crate::{Error, ErrorCode, Socket};
 use socket2::SockAddr;
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -28,12 +29,25 @@ struct Inner {
 struct Target {
     /// Whose connect it is: the slot may have been another's a moment ago.
     handle: SocketHandle,
-    address: SockAddr,
+    to: To,
     stage: Stage,
     /// It is to be cancelled, and the worker has not been told.
     cancelled: bool,
     /// It is in the list of what is new.
     is_new: bool,
+}
+
+/// Where a socket is being connected to.
+#[derive(Debug)]
+pub(crate) enum To {
+    /// To an address, by the worker.
+    Address(SockAddr),
+    /// To a host, elsewhere (`hosts.rs`).
+    Host,
+    /// What has come of the latter, for the worker.
+    Made(Result<Socket, Error>),
+    /// The worker has it.
+    Taken,
 }
 
 /// How far a worker knows of a connect.
@@ -47,7 +61,7 @@ enum Stage {
 }
 
 /// What is new of one.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(crate) struct News {
     /// The index of its socket's slot.
     pub(crate) index: u32,
@@ -55,17 +69,19 @@ pub(crate) struct News {
     pub(crate) begins: bool,
     /// It is to be cancelled.
     pub(crate) cancelled: bool,
+    /// What has come of a connect to a host.
+    pub(crate) made: Option<Result<Socket, Error>>,
 }
 
 impl Connects {
-    /// Keeps the address of a socket that is about to enter its slot. Error: `NoMemory`.
-    pub(crate) fn add(&self, handle: SocketHandle, address: &SockAddr) -> Result<(), Error> {
+    /// Keeps where a socket is to be connected to that is about to enter its slot. Error: `NoMemory`.
+    pub(crate) fn add(&self, handle: SocketHandle, to: To) -> Result<(), Error> {
         let mut inner = lock(&self.inner);
         let places = inner.targets.len() + 1;
         inner.targets.try_reserve(1).map_err(|_| ErrorCode::NoMemory)?;
         let more = places.saturating_sub(inner.new.len());
         inner.new.try_reserve(more).map_err(|_| ErrorCode::NoMemory)?;
-        let target = Target { handle, address: address.clone(), stage: Stage::Coming, cancelled: false, is_new: false };
+        let target = Target { handle, to, stage: Stage::Coming, cancelled: false, is_new: false };
         inner.targets.insert(handle.index(), target);
         self.count.store(places, Ordering::Release);
         Ok(())
@@ -99,23 +115,45 @@ impl Connects {
         if begins {
             target.stage = Stage::Begun;
         }
-        Some(News { index, begins, cancelled: std::mem::take(&mut target.cancelled) })
+        let made = match std::mem::replace(&mut target.to, To::Taken) {
+            To::Made(made) => Some(made),
+            other => {
+                target.to = other;
+                None
+            }
+        };
+        Some(News { index, begins, cancelled: std::mem::take(&mut target.cancelled), made })
+    }
+
+    /// Keeps what has come of a connect to a host for its worker, which is to be told to look. A connection that nobody waits for
+    /// any more comes back.
+    pub(crate) fn made(&self, handle: SocketHandle, result: Result<Socket, Error>) -> Option<Socket> {
+        let mut result = Some(result);
+        lock(&self.inner).tell(handle, |target| target.to = result.take().map_or(To::Taken, To::Made));
+        result?.ok()
     }
 
     /// Where this socket is being connected to.
     pub(crate) fn address(&self, index: u32) -> SockAddr {
-        lock(&self.inner).targets.get(&index).expect("kept until the connect has ended").address.clone()
+        match &lock(&self.inner).targets.get(&index).expect("kept until the connect has been told of").to {
+            To::Address(address) => address.clone(),
+            elsewhere => unreachable!("a connect {elsewhere:?} is not the worker's"),
+        }
     }
 
-    /// Forgets the address, if there is one.
-    pub(crate) fn remove(&self, index: u32) {
+    /// Forgets a connect, if there is one; where it was to is the caller's to see to.
+    pub(crate) fn remove(&self, index: u32) -> Option<To> {
         // What was added for this socket was added before the worker could meet it.
-        if self.count.load(Ordering::Acquire) != 0 {
-            let mut inner = lock(&self.inner);
-            inner.targets.remove(&index);
-            inner.new.retain(|new| *new != index);
-            self.count.store(inner.targets.len(), Ordering::Release);
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
         }
+        let mut inner = lock(&self.inner);
+        let removed = inner.targets.remove(&index)?;
+        if removed.is_new {
+            inner.new.retain(|new| *new != index);
+        }
+        self.count.store(inner.targets.len(), Ordering::Release);
+        Some(removed.to)
     }
 }
 
@@ -126,8 +164,8 @@ impl Inner {
             return false;
         };
         note(target);
-        // There is room, see `add`.
-        if !std::mem::replace(&mut target.is_new, true) {
+        // There is room, see `add`. One that comes has its worker told when it is there.
+        if target.stage != Stage::Coming && !std::mem::replace(&mut target.is_new, true) {
             self.new.push(handle.index());
         }
         true
@@ -143,23 +181,31 @@ mod tests {
         SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()
     }
 
+    fn to(port: u16) -> To {
+        To::Address(address(port))
+    }
+
+    fn index_of_next(connects: &Connects) -> Option<u32> {
+        connects.next().map(|news| news.index)
+    }
+
     #[test]
     fn a_socket_that_was_gone_before_it_was_to_begin_begins_nothing() {
         let connects = Connects::default();
         let (gone, next) = (SocketHandle::new(5, 1), SocketHandle::new(5, 2));
-        connects.add(gone, &address(1)).expect("memory");
+        connects.add(gone, to(1)).expect("memory");
         connects.remove(5);
         connects.begin(gone);
-        assert_eq!(connects.next(), None);
+        assert_eq!(index_of_next(&connects), None);
         // Nor what has its slot next, and is not in it yet.
-        connects.add(next, &address(2)).expect("memory");
+        connects.add(next, to(2)).expect("memory");
         connects.begin(gone);
-        assert_eq!(connects.next(), None);
+        assert_eq!(index_of_next(&connects), None);
         connects.begin(next);
-        assert_eq!((connects.next().map(|news| news.index), connects.next()), (Some(5), None));
+        assert_eq!((index_of_next(&connects), index_of_next(&connects)), (Some(5), None));
         assert_eq!(connects.address(5), address(2));
         connects.remove(5);
-        assert_eq!(connects.next(), None);
+        assert_eq!(index_of_next(&connects), None);
     }
 
     #[test]
@@ -167,11 +213,11 @@ mod tests {
         let connects = Connects::default();
         for index in 0..3 {
             let handle = SocketHandle::new(index, 1);
-            connects.add(handle, &address(1)).expect("memory");
+            connects.add(handle, to(1)).expect("memory");
             connects.begin(handle);
         }
         connects.remove(1);
-        let mut met: Vec<_> = std::iter::from_fn(|| connects.next()).map(|news| news.index).collect();
+        let mut met: Vec<_> = std::iter::from_fn(|| index_of_next(&connects)).collect();
         met.sort_unstable();
         assert_eq!(met, [0, 2]);
     }
@@ -182,15 +228,37 @@ mod tests {
         let (before, handle) = (SocketHandle::new(5, 1), SocketHandle::new(5, 2));
         let unknown = Err(ErrorCode::NotOutstanding.into());
         assert_eq!(connects.cancel(handle), unknown);
-        connects.add(handle, &address(1)).expect("memory");
+        connects.add(handle, to(1)).expect("memory");
         connects.begin(handle);
         assert_eq!((connects.cancel(before), connects.cancel(handle)), (unknown, Ok(())));
-        assert_eq!(connects.next(), Some(News { index: 5, begins: true, cancelled: true }));
+        let news = || connects.next().map(|news| (news.begins, news.cancelled));
+        assert_eq!(news(), Some((true, true)));
         assert_eq!(connects.cancel(handle), Ok(()));
-        assert_eq!(connects.next(), Some(News { index: 5, begins: false, cancelled: true }));
-        assert_eq!(connects.next(), None);
+        assert_eq!(news(), Some((false, true)));
+        assert_eq!(index_of_next(&connects), None);
         connects.cancel(handle).expect("not told of yet");
         connects.remove(5);
-        assert_eq!((connects.next(), connects.cancel(handle)), (None, unknown));
+        assert_eq!((index_of_next(&connects), connects.cancel(handle)), (None, unknown));
+    }
+
+    #[test]
+    fn what_came_of_a_host_waits_for_its_socket() {
+        let connects = Connects::default();
+        let (handle, after) = (SocketHandle::new(5, 1), SocketHandle::new(5, 2));
+        let why = Error::from(ErrorCode::Refused);
+        connects.add(handle, To::Host).expect("memory");
+        assert!(connects.made(handle, Err(why)).is_none());
+        assert_eq!(index_of_next(&connects), None);
+        connects.begin(handle);
+        let news = connects.next().expect("it begins, and is over");
+        assert!(news.begins && matches!(news.made, Some(Err(error)) if error == why));
+        assert!(matches!(connects.remove(5), Some(To::Taken)));
+        // Of one that has gone nothing is kept.
+        connects.add(after, To::Host).expect("memory");
+        connects.begin(after);
+        assert!(connects.next().is_some_and(|news| news.begins && news.made.is_none()));
+        assert!(connects.made(handle, Err(why)).is_none());
+        assert_eq!(index_of_next(&connects), None);
+        assert!(matches!(connects.remove(5), Some(To::Host)));
     }
 }

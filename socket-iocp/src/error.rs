@@ -111,6 +111,8 @@ codes! {
     NotDatagram = -37, "E_NOT_DATAGRAM", "the socket is not a datagram socket";
     /// The datagram is longer than the system sends as one.
     MessageSize = -38, "E_MESSAGE_SIZE", "the datagram is longer than the system sends";
+    /// The resolver has found no address of the host; the OS code is that of getaddrinfo(3).
+    Unresolved = -39, "E_UNRESOLVED", "the host name was not resolved";
 }
 
 /// An error: the portable code, and the operating system's own code where one stands behind it.
@@ -141,7 +143,7 @@ impl Error {
         self.code
     }
 
-    /// The operating system's code, if one stands behind the error.
+    /// The operating system's code, if one stands behind the error; of [`ErrorCode::Unresolved`] that of getaddrinfo(3), `EAI_…`.
     pub const fn os_error(&self) -> Option<i32> {
         if self.os == 0 { None } else { Some(self.os) }
     }
@@ -166,6 +168,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.os_error() {
             None => f.write_str(self.code.text()),
+            Some(os) if self.code == ErrorCode::Unresolved => {
+                write!(f, "{}: {}", self.code.text(), crate::sys::resolver_text(os))
+            }
             Some(os) => write!(f, "{}: {}", self.code.text(), io::Error::from_raw_os_error(os)),
         }
     }
@@ -176,7 +181,7 @@ impl std::error::Error for Error {}
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         use io::ErrorKind as Kind;
-        if let Some(os) = error.os_error() {
+        if let Some(os) = error.os_error().filter(|_| error.code != ErrorCode::Unresolved) {
             return io::Error::from_raw_os_error(os);
         }
         let kind = match error.code {
@@ -193,6 +198,7 @@ impl From<Error> for io::Error {
             ErrorCode::ConnectionAborted => Kind::ConnectionAborted,
             ErrorCode::BrokenPipe | ErrorCode::Shutdown => Kind::BrokenPipe,
             ErrorCode::Refused => Kind::ConnectionRefused,
+            ErrorCode::Unresolved => Kind::NotFound,
             ErrorCode::QueueFull | ErrorCode::Limit => Kind::QuotaExceeded,
             _ => Kind::Other,
         };

@@ -1,5 +1,6 @@
 //! What a program implements, and what its callbacks are given.
 
+use crate::sys::INVALID_SOCKET;
 use crate::worker::Info;
 use crate::{Error, PortHandle, RawSocket, ReadBuffer, SendBuffer, Socket, SocketHandle};
 use socket2::SockAddr;
@@ -121,7 +122,8 @@ pub struct Sent<W> {
 pub struct Farewell {
     /// `Ok` after close or remove, `Cancelled` after abort or delete, else the cause.
     pub reason: Result<(), Error>,
-    /// The open socket, the program's again, after [`PortHandle::remove`]; dropping it closes it.
+    /// The open socket, the program's again, after [`PortHandle::remove`]; dropping it closes it. `None` if there was none yet, with
+    /// [`PortHandle::connect_host`].
     pub socket: Option<Socket>,
 }
 
@@ -158,9 +160,16 @@ impl<H: Handler> Context<'_, H> {
         self.handle
     }
 
-    /// The socket's descriptor, for logs and socket options; the library's own until the farewell.
+    /// The socket's descriptor, for logs and socket options; the library's own until the farewell. While a socket is being connected
+    /// by host name it is no number: -1, on Windows `INVALID_SOCKET`.
     pub fn raw_socket(&self) -> RawSocket {
         self.raw
+    }
+
+    /// Whether there is a socket: else [`raw_socket`](Context::raw_socket) is no number.
+    #[doc(hidden)]
+    pub fn has_socket(&self) -> bool {
+        self.raw != INVALID_SOCKET
     }
 
     /// The local internet address, as it was when the socket entered the port; `None` for another family.

@@ -81,6 +81,7 @@ mod datagrams;
 mod error;
 mod handle;
 mod handler;
+mod hosts;
 mod listener;
 mod lists;
 mod lock;
@@ -105,6 +106,7 @@ pub use buffer::{ReadBuffer, SendBuffer};
 pub use error::{Error, ErrorCode};
 pub use handle::SocketHandle;
 pub use handler::{Context, Datagram, Farewell, Handler, Sent, Watermark};
+pub use hosts::NotIssued;
 pub use options::{
     BackendKind, MAX_BUSY_POLL, MAX_IDLE_TIMEOUT, MAX_LINGER, MAX_READ_BUFFER_SIZE, MAX_SQPOLL, MAX_THREADS, Options,
 };

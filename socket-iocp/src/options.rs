@@ -4,7 +4,10 @@ use crate::sys::net::Net;
 use crate::{Error, ErrorCode};
 use std::time::Duration;
 #[cfg(feature = "sim")]
-use {crate::sys::sim::Network, std::sync::Arc};
+use {
+    crate::sys::sim::{Names, Network},
+    std::sync::Arc,
+};
 
 /// The facility under a port.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -90,6 +93,9 @@ pub struct Options {
     /// Workers of a port that its caller drives.
     #[cfg(feature = "sim")]
     pub(crate) stepped: usize,
+    /// Who is asked for host names, in the place of the system.
+    #[cfg(feature = "sim")]
+    pub(crate) names: Option<Arc<Names>>,
 }
 
 impl Options {
@@ -119,6 +125,8 @@ impl Options {
             network: None,
             #[cfg(feature = "sim")]
             stepped: 1,
+            #[cfg(feature = "sim")]
+            names: None,
         }
     }
 
@@ -344,6 +352,14 @@ impl Options {
     pub fn stepped(mut self, workers: usize) -> Options {
         self.stepped = workers;
         self.threads(0)
+    }
+
+    /// Has host names looked up in a table, and not by the system.
+    #[cfg(feature = "sim")]
+    #[doc(hidden)]
+    pub fn names(mut self, names: Arc<Names>) -> Options {
+        self.names = Some(names);
+        self
     }
 
     /// How many workers a port has that its caller drives.

@@ -108,6 +108,10 @@ mod bugs {
         EmptyDatagramLost,
         /// The cancel of a connect does nothing.
         ConnectCancelForgotten,
+        /// Nobody is told what has come of a connect to a host.
+        HostForgotten,
+        /// An attempt to connect to a host that has come second stays open.
+        AttemptLeaked,
 
         of several:
         /// A push does not publish what it pushes.

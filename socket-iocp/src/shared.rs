@@ -3,6 +3,7 @@
 use crate::connects::Connects;
 use crate::handle::{Mailbox, PortNumber, Queue, Slots, is_inside};
 use crate::handler::Handler;
+use crate::hosts::Hosts;
 use crate::listener::{Listener, ListenerEnd};
 use crate::lock::lock;
 use crate::options::Options;
@@ -27,7 +28,7 @@ pub(crate) struct WorkerShared<H: Handler> {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) slots: Slots<H>,
     pub(crate) counters: Counters,
-    pub(crate) connects: Connects,
+    pub(crate) connects: Arc<Connects>,
     /// Sockets that the port's end has aborted.
     pub(crate) aborted: Counter,
     /// Sockets given to this worker so far.
@@ -40,7 +41,7 @@ impl<H: Handler> WorkerShared<H> {
             mailbox,
             slots,
             counters: Counters::default(),
-            connects: Connects::default(),
+            connects: Arc::default(),
             aborted: Counter::default(),
             assigned: AtomicUsize::new(0),
         }
@@ -63,6 +64,8 @@ pub(crate) struct Shared<H: Handler> {
     /// What is counted of the async sends outstanding.
     pub(crate) queue: Queue,
     pub(crate) net: Net,
+    /// Connects by host name.
+    pub(crate) hosts: Hosts,
     pub(crate) kind: BackendKind,
     /// Why a better backend was passed over.
     pub(crate) reason: String,
@@ -122,6 +125,7 @@ impl<H: Handler> Shared<H> {
             number: parts.number,
             handler: Some(parts.handler),
             queue: Queue::new(&parts.options),
+            hosts: Hosts::new(&parts.options, &parts.net),
             options: parts.options,
             net: parts.net,
             kind: parts.kind,
@@ -312,6 +316,7 @@ impl<H: Handler> Shared<H> {
         if begins {
             traced!(INFO, "port deleted", port = self.number.get());
         }
+        self.hosts.close();
         self.look();
     }
 

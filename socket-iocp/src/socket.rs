@@ -94,6 +94,8 @@ enum Timer {
 enum Connect {
     /// None: it is connected, or never will be.
     Over,
+    /// Being made elsewhere, to a host: there is no socket yet.
+    Elsewhere,
     /// To be given to the kernel.
     Wanted,
     /// With the kernel.
@@ -156,6 +158,8 @@ pub(crate) enum Origin {
     Connected,
     /// Its connect is to be started.
     Unconnected,
+    /// It is being connected elsewhere, to a host.
+    ByHost,
     /// It is one of datagrams, connected or not.
     Datagram,
 }
@@ -231,11 +235,15 @@ pub(crate) struct Machine<W> {
 impl<W> Machine<W> {
     /// A socket's machine.
     pub(crate) const fn new(origin: Origin, internet: bool) -> Machine<W> {
-        let is_connected = !matches!(origin, Origin::Unconnected);
+        let connect = match origin {
+            Origin::Accepted | Origin::Connected | Origin::Datagram => Connect::Over,
+            Origin::Unconnected => Connect::Wanted,
+            Origin::ByHost => Connect::Elsewhere,
+        };
         Machine {
             sends: match origin {
                 Origin::Accepted | Origin::Connected => SendQueue::new(),
-                Origin::Unconnected => SendQueue::held(),
+                Origin::Unconnected | Origin::ByHost => SendQueue::held(),
                 Origin::Datagram => SendQueue::of_datagrams(),
             },
             buffer: ReadBuffer::empty(),
@@ -245,7 +253,7 @@ impl<W> Machine<W> {
             recv_stop: None,
             timer: Timer::Idle,
             phase: if matches!(origin, Origin::Accepted) { Phase::Arriving } else { Phase::Open },
-            connect: if is_connected { Connect::Over } else { Connect::Wanted },
+            connect,
             fin: Fin::NotWanted,
             close: Close::Background,
             kind: Kind::of(origin, internet),
@@ -318,7 +326,7 @@ impl<W> Machine<W> {
     pub(crate) fn cancel_connect(&mut self) {
         match self.connect {
             _ if planted!(ConnectCancelForgotten) => {}
-            Connect::Wanted => self.connect_called_off(),
+            Connect::Wanted | Connect::Elsewhere => self.connect_called_off(),
             Connect::Pending => self.connect = Connect::Unwanted,
             _ => {}
         }
@@ -418,13 +426,7 @@ impl<W> Machine<W> {
         self.connect = if called_off || self.is_ending() { Connect::Over } else { Connect::Wanted };
         match result {
             // Also when it was cancelled or the socket is ending: it was connected before that took effect, and is told.
-            Ok(()) => {
-                self.connect = if planted!(ConnectUntold) { Connect::Over } else { Connect::Ready };
-                self.sends.begin();
-                if self.phase == Phase::Open {
-                    self.set_watch(Limit::NONE);
-                }
-            }
+            Ok(()) => self.succeed(),
             Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {
                 if called_off {
                     self.connect_called_off();
@@ -433,6 +435,31 @@ impl<W> Machine<W> {
             Err(Failure::Os(os)) => {
                 self.connect = Connect::Over;
                 self.end(Some(Error::from_os(os)), Close::Background);
+            }
+        }
+    }
+
+    fn succeed(&mut self) {
+        self.connect = if planted!(ConnectUntold) { Connect::Over } else { Connect::Ready };
+        self.sends.begin();
+        if self.phase == Phase::Open {
+            self.set_watch(Limit::NONE);
+        }
+    }
+
+    /// Whether it waits for a connection to a host.
+    pub(crate) fn awaits_host(&self) -> bool {
+        self.connect == Connect::Elsewhere && !self.is_ending()
+    }
+
+    /// What it has waited for: it has a connected socket now, or never will.
+    pub(crate) fn host_ended(&mut self, result: Result<(), Error>) {
+        assert!(self.awaits_host(), "a connection to no host");
+        match result {
+            Ok(()) => self.succeed(),
+            Err(error) => {
+                self.connect = Connect::Over;
+                self.end(Some(error), Close::Background);
             }
         }
     }
@@ -619,7 +646,7 @@ impl<W> Machine<W> {
 
     fn next_ending_step(&mut self, in_transit: bool) -> Option<Step> {
         match self.connect {
-            Connect::Wanted => self.connect = Connect::Over,
+            Connect::Wanted | Connect::Elsewhere => self.connect = Connect::Over,
             Connect::Pending | Connect::Unwanted => {
                 self.connect = Connect::Cancelling;
                 return Some(Step::CancelConnect);

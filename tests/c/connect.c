@@ -160,6 +160,66 @@ static void is_cancelled( void )
     forget_events();
 }
 
+/* By name, as the system's resolver knows it, and by address. The socket is there from the connect callback on. */
+static void connects_to_a_host( void )
+{
+    static char early[] = "early";
+    static const char *const hosts[] = { "localhost", "127.0.0.1" };
+    struct sockaddr_in address;
+    SOCKET listener = listen_on_loopback( &address ), peer;
+    size_t before = connect_count;
+    void *handle;
+    int index;
+    for( index = 0; index < 2; index++ )
+    {
+        CHECK_OK( socket_iocp_issue_connect_host( port, hosts[index], ntohs( address.sin_port ), LONG_MS, user, &handle ) );
+        CHECK_OK( socket_iocp_issue_async_send( port, handle, early, 5, NULL ) );
+        CHECK_OK( socket_iocp_issue_recv( port, handle ) );
+        peer = accept( listener, NULL, NULL );
+        expect_bytes( peer, "early" );
+        expect_connects( before + 1 + (size_t)index );
+        CHECK( last_remote.sin_port == address.sin_port );
+        write_all( peer, "answer", 6 );
+        CHECK( await( RECEIVED, 1 ).byte_count == 6 && await( RECEIVED, 1 ).socket != INVALID_SOCKET );
+        CHECK( socket_iocp_find_socket( port, await( RECEIVED, 1 ).socket ) == handle );
+        CHECK_OK( socket_iocp_abort_socket( port, handle ) );
+        CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_CANCELLED );
+        expect_reset( peer );
+        close_socket( peer );
+        forget_events();
+    }
+    close_socket( listener );
+    CHECK_OK( socket_iocp_issue_connect_host( port, "127.0.0.1", ntohs( address.sin_port ), 0, user, NULL ) );
+    CHECK( await( ENDED, 1 ).completion.status == SOCKET_IOCP_E_REFUSED && await( ENDED, 1 ).socket == INVALID_SOCKET );
+    /* A space is in no name: nobody is asked for it. */
+    CHECK_OK( socket_iocp_issue_connect_host( port, "no name", 80, 0, user, NULL ) );
+    CHECK( await( ENDED, 2 ).completion.status == SOCKET_IOCP_E_UNRESOLVED && await( ENDED, 2 ).completion.os_error != 0 );
+    CHECK( await( ENDED, 2 ).completion.local_address_size == 0 && await( ENDED, 2 ).completion.remote_address_size == 0 );
+    CHECK_OK( socket_iocp_issue_connect_host( port, "localhost", 9, 0, user, &handle ) );
+    CHECK_OK( socket_iocp_remove_socket( port, handle ) );
+    CHECK( await( ENDED, 3 ).user == (void *)user );
+    forget_events();
+}
+
+static void a_host_is_refused( void )
+{
+    char too_long[257];
+    void *handle = &port;
+    memset( too_long, 'a', sizeof too_long );
+    too_long[256] = 0;
+#define CONNECT_HOST( host, tcp_port, timeout_ms ) \
+    socket_iocp_issue_connect_host( port, host, tcp_port, timeout_ms, user, &handle )
+    CHECK_CODE( NULL_POINTER, CONNECT_HOST( NULL, 80, 0 ) );
+    CHECK_CODE( INVALID_ARGUMENT, CONNECT_HOST( "", 80, 0 ) );
+    CHECK_CODE( INVALID_ARGUMENT, CONNECT_HOST( too_long, 80, 0 ) );
+    CHECK_CODE( INVALID_ARGUMENT, CONNECT_HOST( "\xff", 80, 0 ) );
+    CHECK_CODE( INVALID_ARGUMENT, CONNECT_HOST( "localhost", 0, 0 ) );
+    CHECK_CODE( INVALID_ARGUMENT, CONNECT_HOST( "localhost", 65536, 0 ) );
+    CHECK_CODE( INVALID_ARGUMENT, CONNECT_HOST( "localhost", 80, TOO_LONG_MS ) );
+    CHECK_CODE( NULL_POINTER, socket_iocp_issue_connect_host( NULL, "localhost", 80, 0, user, &handle ) );
+    CHECK( handle == (void *)&port );
+}
+
 static void is_refused( void )
 {
     struct sockaddr_in address;
@@ -198,6 +258,8 @@ int main( void )
     takes_too_long();
     is_cancelled();
     is_refused();
+    connects_to_a_host();
+    a_host_is_refused();
     delete_port( port );
     CHECK( open_sockets() == before );
     return 0;

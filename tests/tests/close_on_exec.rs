@@ -2,7 +2,7 @@
 //! none.
 
 use socket_iocp::Port;
-use socket_iocp_testkit::{Lab, Probe, in_own_process, on_every_backend, open_descriptors, platform};
+use socket_iocp_testkit::{Event, Lab, Probe, in_own_process, on_every_backend, open_descriptors, platform};
 
 // Not on the simulated network, which has no descriptors.
 on_every_backend!(real: a_started_program_inherits_nothing);
@@ -22,8 +22,11 @@ fn look(lab: &Lab) {
         client.write_all(b"x").expect("a live connection");
         assert_eq!(client.read_exact(1).expect("the echo"), b"x");
     }
-    // Ten clients, ten accepted sockets, the listener, and what the ports need themselves.
-    assert!(open_descriptors() > open_before + 21, "there is something to inherit");
+    // A socket of the library's own making, and what it takes to connect to hosts.
+    port.connect_host(&address.ip().to_string(), address.port(), 0).expect("an address");
+    port.handler().wait_for_count("the connect", 1, |event| matches!(event, Event::Connected { .. }));
+    // Ten clients, ten accepted sockets, the listener, both ends of that connection, and what the ports need themselves.
+    assert!(open_descriptors() > open_before + 23, "there is something to inherit");
     assert_eq!(platform::inherited(), inherited_before);
     drop(driven);
     port.delete();

@@ -20,6 +20,7 @@ on_every_backend!(
     an_added_socket_comes_back,
     an_added_datagram_socket_comes_back,
     a_listener_comes_back,
+    a_connect_to_a_host_is_refused,
     a_worker_without_memory_serves_on,
     a_recv_waits_for_a_buffer_and_resumes,
     a_listener_backs_off_for_want_of_a_place,
@@ -218,6 +219,18 @@ fn an_added_datagram_socket_comes_back(lab: &Lab) {
     let correspondent = lab.correspondent();
     scene.port.sync_send_to(socket, correspondent.address(), b"hello", ()).expect("a live socket");
     assert_eq!(correspondent.receive(), (b"hello".to_vec(), address));
+}
+
+fn a_connect_to_a_host_is_refused(lab: &Lab) {
+    let scene = Scene::new(lab, false);
+    let far = lab.far();
+    let (host, number) = (far.address().ip().to_string(), far.address().port());
+    let refused =
+        without_memory(|| scene.port.connect_host(&host, number, ())).expect_err("nothing is known of it yet");
+    assert_eq!(refused.error.code(), ErrorCode::NoMemory);
+    let socket = scene.port.connect_host(&host, number, ()).expect("there is memory again");
+    scene.port.send(socket, &b"hello"[..], ()).expect("a socket that is being connected");
+    assert_eq!(far.accept().read_exact(5).expect("the send"), b"hello");
 }
 
 fn an_added_socket_comes_back(lab: &Lab) {

@@ -160,7 +160,7 @@ impl Handler for Tortured {
 
     fn connected(&self, context: &Context<'_, Self>, socket: &mut SocketToken) {
         let ends = (context.local_addr(), context.remote_addr());
-        self.show(context, socket.place, |state| state.connected(socket.place, ends));
+        self.show(context, socket.place, |state| state.connected(socket.place, ends, context.raw_socket()));
     }
 
     fn timer(&self, context: &Context<'_, Self>, socket: &mut SocketToken, result: Result<(), Error>) {

@@ -21,7 +21,7 @@ mod shrink;
 mod world;
 
 pub use campaign::{Amount, Campaign, Failure, Report};
-pub use program::{Call, Faulty, Op, Program, Setup};
+pub use program::{Call, Faulty, Host, Op, Program, Setup, Whither};
 pub use refusal::Allocator;
 pub use run::{Outcome, run};
 pub use shrink::shrink;

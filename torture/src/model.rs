@@ -2,7 +2,7 @@
 
 use crate::bytes::Stream;
 use crate::mail::{Letter, Mail};
-use crate::program::{Call, Setup, Whither};
+use crate::program::{Call, Host, Setup, Whither};
 use socket_iocp::{Error, ErrorCode, SocketHandle, Watermark};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -68,8 +68,11 @@ struct Timer {
 /// A connect that has not been told of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connect {
+    /// Of a host: what the best of its addresses is; that of an unknown one is nobody's.
     pub(crate) whither: Whither,
-    /// The socket's own address, and where it is connected to.
+    /// The host, if it is to one: until it is connected there is no socket.
+    pub(crate) host: Option<Host>,
+    /// The socket's own address if there is one yet, and where it is connected to.
     pub(crate) ends: (Option<SocketAddr>, Option<SocketAddr>),
     /// When its time limit is over.
     pub(crate) limit: Option<Duration>,
@@ -183,10 +186,21 @@ impl Connect {
         self.limit.is_some_and(|limit| limit <= now)
     }
 
+    /// Whether nobody answers.
+    fn is_silent(&self) -> bool {
+        self.whither == Whither::Silent
+    }
+
+    /// Whether nobody answers once the addresses that do have failed.
+    fn may_be_silent(&self) -> bool {
+        matches!(self.host, Some(Host::Known(Whither::Silent, _) | Host::Known(_, Whither::Silent)))
+    }
+
     /// Whether the socket may have ended for this cause.
     fn explains(&self, code: ErrorCode, now: Duration) -> bool {
         match code {
-            ErrorCode::Refused => self.whither == Whither::Nobody,
+            ErrorCode::Unresolved => self.host == Some(Host::Unknown),
+            ErrorCode::Refused => self.whither == Whither::Nobody && self.host != Some(Host::Unknown),
             ErrorCode::TimedOut => self.is_over(now),
             ErrorCode::Cancelled => self.cancelled,
             _ => false,
@@ -247,6 +261,11 @@ impl Socket {
     /// Whether it is being connected, or has ended before it was.
     pub(crate) fn is_connecting(&self) -> bool {
         self.connect.is_some()
+    }
+
+    /// Whether it is being connected to a host.
+    pub(crate) fn has_no_socket(&self) -> bool {
+        self.connect.is_some_and(|connect| connect.host.is_some())
     }
 
     /// Whether it ends, or may end, without having been connected in time.
@@ -460,7 +479,8 @@ impl Socket {
             return Err(format!("a connect callback without a connect: {self:?}"));
         };
         let answers = matches!(connect.whither, Whither::Far | Whither::Own(_));
-        if !answers || connect.ends != ends {
+        let local_differs = connect.ends.0.is_some() && connect.ends.0 != ends.0;
+        if !answers || local_differs || connect.ends.1 != ends.1 {
             return Err(format!("{connect:?} has connected {ends:?}: {self:?}"));
         }
         self.connected_late = connect.is_over(now);
@@ -700,7 +720,7 @@ impl Socket {
         if self.ending == Some(Ending::Close) && code.is_ok() && self.send_failed && undisturbed {
             return Err(format!("a close that has not sent everything says that all is well: {self:?}"));
         }
-        let kept = self.ending == Some(Ending::Remove) && code.is_ok();
+        let kept = self.ending == Some(Ending::Remove) && code.is_ok() && !self.has_no_socket();
         if !explained || handed_back != kept {
             return Err(format!("a farewell of {code:?}, handed back: {handed_back}: {self:?}"));
         }
@@ -717,15 +737,24 @@ impl Socket {
         self.idled || around.idle.is_some_and(|idle| around.now.saturating_sub(since) >= idle)
     }
 
-    /// Nothing moves any more: is there something that should have?
-    pub(crate) fn check_at_rest(&self, from_peer: (u64, bool), peer_reads: bool, setup: &Setup) -> Result<(), Broken> {
+    /// Nothing moves any more: is there something that should have? `may_fail`: a connect may have failed that succeeds else.
+    pub(crate) fn check_at_rest(
+        &self,
+        from_peer: (u64, bool),
+        peer_reads: bool,
+        may_fail: bool,
+        setup: &Setup,
+    ) -> Result<(), Broken> {
         let (written, fin) = from_peer;
         let may_idle = setup.idle_timeout_ms != 0 && !self.is_connecting() && self.mail.is_none();
         if self.ended {
             return Ok(());
         }
-        let must_end =
-            |connect: Connect| connect.whither != Whither::Silent || connect.limit.is_some() || connect.cancelled;
+        let must_end = |connect: Connect| {
+            connect.limit.is_some()
+                || connect.cancelled
+                || !(connect.is_silent() || may_fail && connect.may_be_silent())
+        };
         if self.connect.is_some_and(must_end) {
             return Err(format!("a connect goes on though it was to end: {self:?}"));
         }

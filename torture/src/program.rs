@@ -15,6 +15,8 @@ pub enum Op {
     Add,
     /// The port connects a socket, with a time limit in milliseconds if that is not 0.
     ConnectOut(Whither, u16),
+    /// The port connects to a host, with a time limit in milliseconds if that is not 0.
+    ConnectHost(Host, u16),
     /// The network's own listener takes the connections in its queue: they are clients from then on.
     Answer,
     /// A datagram socket is added, connected or not.
@@ -74,6 +76,19 @@ pub enum Whither {
     Nobody,
     /// To an address where nobody answers.
     Silent,
+}
+
+/// What a host's name is that the port connects to. None of its addresses is one of the port's own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Host {
+    /// That of nobody.
+    Unknown,
+    /// One of which the resolver says nothing.
+    Hangs,
+    /// An address, in its own words.
+    Literal,
+    /// That of two addresses, the second tried after the first.
+    Known(Whither, Whither),
 }
 
 /// A call on a connected socket.
@@ -271,14 +286,30 @@ pub(crate) fn call(random: &mut Rng) -> Call {
 }
 
 fn connect_out(random: &mut Rng) -> Op {
-    let whither = match random.u8(..8) {
+    let choice = random.u8(..12);
+    let limit_ms = if random.bool() { time_ms(random).max(1) } else { 0 };
+    let whither = match choice {
         0 => Whither::Nobody,
         1 => Whither::Silent,
         2 | 3 => Whither::Own(random.u8(..)),
+        4..=7 => Whither::Far,
+        _ => return Op::ConnectHost(host(random), limit_ms),
+    };
+    Op::ConnectOut(whither, limit_ms)
+}
+
+fn host(random: &mut Rng) -> Host {
+    let address = |random: &mut Rng| match random.u8(..4) {
+        0 => Whither::Nobody,
+        1 => Whither::Silent,
         _ => Whither::Far,
     };
-    let limit_ms = if random.bool() { time_ms(random).max(1) } else { 0 };
-    Op::ConnectOut(whither, limit_ms)
+    match random.u8(..10) {
+        0 => Host::Unknown,
+        1 => Host::Hangs,
+        2 => Host::Literal,
+        _ => Host::Known(address(random), address(random)),
+    }
 }
 
 /// Mostly a few turns of a worker, sometimes longer than most programs.

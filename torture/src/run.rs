@@ -9,7 +9,7 @@ use crate::panics;
 use crate::program::{Faulty, Op, Program, Setup};
 use crate::world::{Listening, World};
 use fastrand::Rng;
-use socket_iocp::sim::{Behaviour, Network, Operation, SimSocket};
+use socket_iocp::sim::{Behaviour, Names, Network, Operation, SimSocket};
 use socket_iocp::{ErrorCode, Options, Port, PortHandle};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,14 +75,20 @@ struct Stage {
     handle: PortHandle<Tortured>,
     /// The network's own listener, to which the port connects.
     far: Option<SimSocket>,
+    /// The port's resolver.
+    names: Arc<Names>,
     workers: usize,
 }
 
 impl Stage {
     fn new(setup: Setup, world: &Arc<World>) -> Result<Stage, Broken> {
         let network = world.enter().network.clone();
-        let mut options =
-            Options::new(setup.read_buffer_size).linger(LINGER).sim(network.clone()).stepped(setup.workers);
+        let names = Names::new();
+        let mut options = Options::new(setup.read_buffer_size)
+            .linger(LINGER)
+            .sim(network.clone())
+            .stepped(setup.workers)
+            .names(names.clone());
         if setup.max_sockets != 0 {
             options = options.max_sockets(setup.max_sockets);
         }
@@ -104,7 +110,7 @@ impl Stage {
         let port = Port::new(Tortured(world.clone()), options).map_err(|error| format!("no port: {error}"))?;
         let handle = PortHandle::clone(&port);
         let far = Some(network.listen());
-        Ok(Stage { world: world.clone(), network, port: Some(port), handle, far, workers: setup.workers })
+        Ok(Stage { world: world.clone(), network, port: Some(port), handle, far, names, workers: setup.workers })
     }
 
     fn is_broken(&self) -> bool {
@@ -136,6 +142,7 @@ impl Stage {
             Op::Connect(at) => self.connect(at),
             Op::Add => self.add(),
             Op::ConnectOut(whither, limit_ms) => self.connect_out(whither, limit_ms),
+            Op::ConnectHost(host, limit_ms) => self.connect_host(host, limit_ms),
             Op::Answer => {
                 self.answer();
             }

@@ -13,6 +13,7 @@ use socket_iocp::{
     Watermark,
 };
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -125,6 +126,10 @@ pub(crate) struct State {
     by_address: BTreeMap<SocketAddr, usize>,
     /// The places of sockets that the port connects, by their own addresses, until the other end has been taken.
     connecting: BTreeMap<SocketAddr, usize>,
+    /// The other ends of attempts to connect to hosts, by the attempts' addresses, until one is told of as a socket's.
+    attempts: BTreeMap<SocketAddr, Peer>,
+    /// The port has connected to hosts.
+    dials: bool,
     pub(crate) listeners: Vec<Listening>,
     /// A fault was injected into the operations of whichever socket comes first.
     pub(crate) faulty: bool,
@@ -157,6 +162,8 @@ impl State {
             clients: Vec::new(),
             by_address: BTreeMap::new(),
             connecting: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            dials: false,
             listeners: Vec::new(),
             faulty: false,
             deleted: false,
@@ -261,6 +268,7 @@ impl State {
         if let Some(local) = connect.ends.0 {
             self.connecting.insert(local, place);
         }
+        self.dials |= connect.host.is_some();
     }
 
     /// A datagram socket has come into the port; `mail` is given what its correspondent writes.
@@ -311,12 +319,23 @@ impl State {
         place
     }
 
-    /// The network's own listener has taken a connection. True if that of a socket in the port, which it is.
+    /// The network's own listener has taken a connection. True if that of a socket in the port, which it is, or may become.
     pub(crate) fn answered(&mut self, peer: Peer) -> bool {
-        let Some(place) = self.connecting.remove(&peer.peer_addr()) else { return false };
         peer.set_nonblocking(true);
-        self.clients[self.of_sockets[place].0].peer = Some(peer);
+        match self.connecting.remove(&peer.peer_addr()) {
+            Some(place) => self.clients[self.of_sockets[place].0].peer = Some(peer),
+            None if self.dials => drop(self.attempts.insert(peer.peer_addr(), peer)),
+            None => return false,
+        }
         true
+    }
+
+    /// An attempt to connect to a host is a socket now, with this address.
+    fn attempt_won(&mut self, place: usize, local: SocketAddr) {
+        match self.attempts.remove(&local) {
+            Some(peer) => self.clients[self.of_sockets[place].0].peer = Some(peer),
+            None => drop(self.connecting.insert(local, place)),
+        }
     }
 
     /// Takes a socket that was handed back and can be added again: its FIN has not gone.
@@ -499,8 +518,13 @@ impl State {
         &mut self,
         place: usize,
         ends: (Option<SocketAddr>, Option<SocketAddr>),
+        raw: RawSocket,
     ) -> Result<(), Broken> {
         let now = self.network.now();
+        if let (true, Some(local)) = (self.sockets[place].has_no_socket(), ends.0) {
+            self.attempt_won(place, local);
+            self.raws[place] = raw;
+        }
         self.sockets[place].connected(ends, now)
     }
 
@@ -647,7 +671,7 @@ impl State {
 
     /// A client's call failed; if by a reset, the port's end must have had a reason for it.
     fn client_failed(&mut self, at: usize, error: &std::io::Error) {
-        if error.kind() == std::io::ErrorKind::WouldBlock {
+        if error.kind() == ErrorKind::WouldBlock {
             return;
         }
         let client = &mut self.clients[at];
@@ -708,12 +732,16 @@ impl State {
                 checked.unwrap_or_else(|broken| self.note(format!("at rest: {broken}")));
             }
             let client = &self.clients[self.of_sockets[place].0];
-            let from_client = (client.written, client.fin);
-            if let Err(broken) = self.sockets[place].check_at_rest(from_client, reads, &self.setup) {
+            let (from_client, may_fail) = ((client.written, client.fin), self.around(place).may_fail);
+            if let Err(broken) = self.sockets[place].check_at_rest(from_client, reads, may_fail, &self.setup) {
                 self.note(format!("at rest: {broken}"));
             }
         }
         self.check_mail();
+        let goes_on = |peer: &Peer| peer.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        if let Some(local) = self.attempts.iter().find_map(|(local, peer)| goes_on(peer).then_some(*local)) {
+            self.note(format!("at rest: an attempt from {local} that is no socket's is open"));
+        }
         let waiting =
             self.clients.iter().position(|client| client.place.is_none() && client.peer.is_some() && !client.failed);
         if let (Some(client), true) = (waiting, listening && has_room) {
@@ -733,6 +761,7 @@ impl State {
         self.sockets.iter_mut().for_each(|socket| socket.mail = None);
         self.returned.clear();
         self.kept.clear();
+        self.attempts.clear();
         self.clients.iter_mut().for_each(|client| client.peer = None);
         let held = self.held.load(Ordering::Relaxed);
         let (open, live) = (self.network.open_sockets(), self.network.live_sockets());

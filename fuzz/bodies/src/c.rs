@@ -231,6 +231,14 @@ unsafe extern "C" {
         address_size: u32,
         write: Handle,
     ) -> c_int;
+    pub(crate) fn socket_iocp_issue_connect_host(
+        port: Handle,
+        host: *const c_char,
+        tcp_port: u32,
+        timeout_ms: u32,
+        user: Handle,
+        handle: *mut Handle,
+    ) -> c_int;
     pub(crate) safe fn socket_iocp_issue_recv_with_timeout(port: Handle, socket: Handle, timeout_ms: u32) -> c_int;
     pub(crate) fn socket_iocp_issue_sync_send_with_timeout(
         port: Handle,

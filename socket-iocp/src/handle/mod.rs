@@ -29,7 +29,7 @@ pub(crate) use issue::Refused;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use node::{NodeList, NodeRef, Send};
 pub(crate) use queue::{Marks, Queue};
-pub(crate) use slot::{Slot, SlotHead, Slots, find_live, identity_kept, resolve};
+pub(crate) use slot::{NewSlot, Slot, SlotHead, Slots, find_live, identity_kept, resolve};
 pub(crate) use table::{Entry, SocketTable};
 pub(crate) use token::Token;
 pub(crate) use word::{Claimer, Control};

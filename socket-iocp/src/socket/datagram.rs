@@ -15,6 +15,7 @@ impl Kind {
     pub(super) const fn of(origin: Origin, internet: bool) -> Kind {
         match origin {
             Origin::Datagram => Kind::Datagram,
+            Origin::ByHost => Kind::Internet,
             _ if internet => Kind::Internet,
             _ => Kind::Unix,
         }

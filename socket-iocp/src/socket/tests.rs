@@ -725,6 +725,44 @@ fn a_cancelled_connect_that_fails_says_how_and_an_end_overtakes_it() {
 }
 
 #[test]
+fn a_socket_that_is_connected_elsewhere_waits_for_that_and_for_nothing_else() {
+    let mut machine = Under::new(Origin::ByHost, false);
+    machine.issue_recv();
+    send(&mut machine, b"hello", 1);
+    assert_eq!((steps(&mut machine), machine.awaits_host()), (vec![], true));
+    machine.host_ended(Ok(()));
+    assert!(!machine.awaits_host());
+    assert_eq!(steps(&mut machine), [Step::StartSend, Step::StartRecv]);
+    machine.send_ended(Ok(5));
+    assert_eq!(events(&mut machine), ["connected", "sent 1 5 Ok(())"]);
+    // It is of the internet: its resets are resets.
+    machine.recv_ended(Err(Failure::Os(errno::EPIPE)));
+    assert_eq!(steps(&mut machine), []);
+    assert_eq!(events(&mut machine), ["farewell Err(Reset) Background"]);
+}
+
+#[test]
+fn a_socket_that_is_connected_elsewhere_ends_without_waiting() {
+    type End = fn(&mut Under);
+    let ends: [(End, &str); 5] = [
+        (Under::cancel_connect, "farewell Err(Cancelled) Reset"),
+        (Under::connect_timed_out, "farewell Err(TimedOut) Reset"),
+        (|machine| machine.end(None, Close::HandBack), "farewell Ok(()) HandBack"),
+        (|machine| assert!(machine.close()), "farewell Ok(()) Background"),
+        (|machine| machine.host_ended(Err(ErrorCode::Unresolved.into())), "farewell Err(Unresolved) Background"),
+    ];
+    for (end, farewell) in ends {
+        let mut machine = Under::new(Origin::ByHost, false);
+        machine.issue_recv();
+        assert_eq!(steps(&mut machine), []);
+        end(&mut machine);
+        assert_eq!(steps(&mut machine), []);
+        assert!(!machine.awaits_host());
+        assert_eq!(events(&mut machine), [farewell]);
+    }
+}
+
+#[test]
 fn a_close_that_overtakes_a_send_waits_for_it_and_for_the_connect() {
     let mut machine = Under::new(Origin::Unconnected, true);
     assert!(machine.close());

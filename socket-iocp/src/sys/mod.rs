@@ -59,6 +59,7 @@ pub(crate) mod net;
 pub(crate) mod processors;
 #[cfg(unix)]
 mod readiness;
+pub(crate) mod resolve;
 #[cfg(feature = "sim")]
 pub(crate) mod sim;
 #[cfg(unix)]
@@ -71,12 +72,12 @@ pub(crate) use datagram::{DatagramBlock, DatagramMemory};
 pub(crate) use io_uring::faults;
 #[cfg(windows)]
 pub(crate) use iocp::SocketMemory;
-#[cfg(feature = "sim")]
-pub(crate) use platform::number_at;
 pub(crate) use platform::{
-    INVALID_SOCKET, Segments, errno, from_io, hints_at_close, passing, place_of, portable_code, process, says_over,
-    sort_accept_error, was_given_up,
+    INVALID_SOCKET, Segments, errno, from_io, hints_at_close, passing, place_of, portable_code, process, resolver_text,
+    says_over, sort_accept_error, was_given_up,
 };
+#[cfg(feature = "sim")]
+pub(crate) use platform::{UNKNOWN_HOST, number_at};
 #[cfg(unix)]
 use unix as platform;
 #[cfg(windows)]

@@ -18,7 +18,10 @@ mod thread;
 
 pub(crate) use datagram::Envelope;
 pub(super) use datagram::address;
-pub(crate) use error::{portable_code, sort_accept_error};
+#[cfg(feature = "sim")]
+pub(crate) use error::UNKNOWN_HOST;
+pub(super) use error::resolver_error;
+pub(crate) use error::{portable_code, resolver_text, sort_accept_error};
 /// The codes of errors by their names.
 pub(crate) use libc as errno;
 pub(crate) use segments::{Coalesced, Segments};

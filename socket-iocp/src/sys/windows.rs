@@ -17,8 +17,10 @@ pub(crate) mod passing;
 pub(crate) mod process;
 
 pub(crate) use datagram::{Envelope, Segments};
-pub(super) use error::is_shortage;
-pub(crate) use error::{hints_at_close, portable_code, says_over, sort_accept_error, was_given_up};
+#[cfg(feature = "sim")]
+pub(crate) use error::UNKNOWN_HOST;
+pub(crate) use error::{hints_at_close, portable_code, resolver_text, says_over, sort_accept_error, was_given_up};
+pub(super) use error::{is_shortage, resolver_error};
 
 #[cfg(test)]
 mod tests;

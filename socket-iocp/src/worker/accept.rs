@@ -329,8 +329,8 @@ impl<H: Handler> Worker<H> {
     pub(super) fn names_of(&self, info: &Info) -> [SockAddr; 2] {
         let (net, kept) = (&self.shared().net, info.addresses.get());
         [
-            kept.local().map_or_else(|| net.local_address(info.raw), SockAddr::from),
-            kept.remote().map_or_else(|| net.remote_address(info.raw), SockAddr::from),
+            kept.local().map_or_else(|| net.local_address(info.raw()), SockAddr::from),
+            kept.remote().map_or_else(|| net.remote_address(info.raw()), SockAddr::from),
         ]
     }
 
@@ -338,7 +338,7 @@ impl<H: Handler> Worker<H> {
     /// is closed. The kernel just gave the number out: whoever else stands there has been closed behind the library's
     /// back.
     pub(super) fn enter_table(&self, slot: &'static Slot<H>) -> bool {
-        let raw = self.local(slot).info.raw;
+        let raw = self.local(slot).info.raw();
         let entry = Entry::Socket(slot.handle());
         loop {
             let before = SocketTable::get(raw);

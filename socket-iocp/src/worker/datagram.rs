@@ -28,7 +28,7 @@ impl<H: Handler> Worker<H> {
             let companion = local.companion.borrow();
             let Companion::Datagram(datagram) = &*companion else { unreachable!("its socket lives") };
             let mut machine = local.machine.borrow_mut();
-            let (memory, key, raw) = (self.memory(slot), Worker::key(slot), local.info.raw);
+            let (memory, key, raw) = (self.memory(slot), Worker::key(slot), local.info.raw());
             let (mut backend, mut pool) = (self.backend.borrow_mut(), self.pool.borrow_mut());
             backend.recv_from(&mut machine.io, memory, key, raw, &mut pool, &datagram.memory)
         };
@@ -44,7 +44,7 @@ impl<H: Handler> Worker<H> {
             let mut machine = local.machine.borrow_mut();
             let (io, to, slices) = machine.start_send_to();
             let (memory, key) = (self.memory(slot), Worker::key(slot));
-            self.backend.borrow_mut().send_to(io, memory, key, local.info.raw, to, slices)
+            self.backend.borrow_mut().send_to(io, memory, key, local.info.raw(), to, slices)
         };
         if let Submitted::Done(result) = submitted {
             self.send_ended(slot, result);

@@ -98,7 +98,7 @@ impl<H: Handler> Worker<H> {
     }
 
     pub(super) fn context<'a>(&'a self, slot: &'static Slot<H>, names: Names<'a>) -> Context<'a, H> {
-        Context { port: &self.port, handle: slot.handle(), raw: self.local(slot).info.raw, names, timer_state: 0 }
+        Context { port: &self.port, handle: slot.handle(), raw: self.local(slot).info.raw(), names, timer_state: 0 }
     }
 
     fn report_connected(&self, slot: &'static Slot<H>, local: &Local<H>) {
@@ -231,7 +231,7 @@ impl<H: Handler> Worker<H> {
                 DEBUG,
                 "socket added",
                 port = self.shared().number.get(),
-                socket = local.info.raw as u64,
+                socket = local.info.raw() as u64,
                 handle = slot.handle().into_raw()
             );
             self.call_accept(slot, local, &listener.state)

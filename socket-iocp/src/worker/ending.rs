@@ -14,7 +14,7 @@ impl<H: Handler> Worker<H> {
     /// Everything of this socket is reported: its farewell, then its descriptor, then its slot.
     pub(super) fn finish(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
-        let raw = local.info.raw;
+        let raw = local.info.raw();
         let entry = Entry::Socket(slot.handle());
         let (mut reason, mut close) = local.machine.borrow().ending();
         self.forget_limits(slot);
@@ -30,7 +30,7 @@ impl<H: Handler> Worker<H> {
         let mut socket = None;
         let net = &self.shared().net;
         let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
-        if close == Close::HandBack {
+        if close == Close::HandBack && local.info.has_socket() {
             if SocketTable::leave(raw, entry) && net.is_still(raw, identity) {
                 self.backend.borrow_mut().forget(&mut local.machine.borrow_mut().io, raw);
                 socket = Some(net.adopt(raw));

@@ -56,14 +56,24 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 /// What a socket is, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Info {
-    pub(crate) raw: RawSocket,
+    /// That of a socket that is being connected to a host is none, and changes once.
+    raw: Cell<RawSocket>,
     /// Those of a socket that is being connected change once.
     pub(crate) addresses: Cell<Addresses>,
 }
 
 impl Info {
     pub(crate) fn new(raw: RawSocket, addresses: Addresses) -> Info {
-        Info { raw, addresses: Cell::new(addresses) }
+        Info { raw: Cell::new(raw), addresses: Cell::new(addresses) }
+    }
+
+    /// The socket's number; `INVALID_SOCKET` if it has none.
+    pub(crate) fn raw(&self) -> RawSocket {
+        self.raw.get()
+    }
+
+    fn has_socket(&self) -> bool {
+        self.raw() != INVALID_SOCKET
     }
 }
 

@@ -80,15 +80,16 @@ impl<H: Handler> Worker<H> {
     /// Sends FIN, unless the number is somebody else's by now: that one's connection stays as it is.
     fn shutdown_send(&self, slot: &'static Slot<H>) {
         if self.is_still_ours(slot) {
-            self.shared().net.shutdown_send(self.local(slot).info.raw);
+            self.shared().net.shutdown_send(self.local(slot).info.raw());
         } else {
             self.local(slot).machine.borrow_mut().end_foreign();
         }
     }
 
     pub(super) fn is_still_ours(&self, slot: &'static Slot<H>) -> bool {
-        let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
-        self.shared().net.is_still(self.local(slot).info.raw, identity)
+        let (info, identity) = (&self.local(slot).info, Identity(slot.head.identity.load(Ordering::Relaxed)));
+        // What there is not yet is nobody's.
+        !info.has_socket() || self.shared().net.is_still(info.raw(), identity)
     }
 
     fn start_send(&self, slot: &'static Slot<H>) {
@@ -97,7 +98,7 @@ impl<H: Handler> Worker<H> {
             let mut machine = local.machine.borrow_mut();
             let (io, slices) = machine.start_send();
             let mut backend = self.backend.borrow_mut();
-            backend.send(io, self.memory(slot), Worker::key(slot), local.info.raw, slices)
+            backend.send(io, self.memory(slot), Worker::key(slot), local.info.raw(), slices)
         };
         if let Submitted::Done(result) = submitted {
             self.send_ended(slot, result);
@@ -110,7 +111,7 @@ impl<H: Handler> Worker<H> {
             let mut machine = local.machine.borrow_mut();
             let mut backend = self.backend.borrow_mut();
             let (memory, pool) = (self.memory(slot), &mut self.pool.borrow_mut());
-            backend.recv(&mut machine.io, memory, Worker::key(slot), local.info.raw, pool)
+            backend.recv(&mut machine.io, memory, Worker::key(slot), local.info.raw(), pool)
         };
         if let Submitted::Done(result) = submitted {
             let failure = self.recv_ended(slot, result);
@@ -145,7 +146,7 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         let outcome = {
             let mut machine = local.machine.borrow_mut();
-            let (memory, raw) = (self.memory(slot), local.info.raw);
+            let (memory, raw) = (self.memory(slot), local.info.raw());
             self.backend.borrow_mut().cancel(&mut machine.io, memory, Worker::key(slot), raw, direction)
         };
         match (outcome, direction) {
@@ -169,7 +170,7 @@ impl<H: Handler> Worker<H> {
     /// by now.
     pub(super) fn abandon_send(&self, slot: &'static Slot<H>) {
         if self.shared().options.zero_copy_from != 0 && self.is_still_ours(slot) {
-            self.backend.borrow_mut().abandon_send(Worker::key(slot), self.local(slot).info.raw);
+            self.backend.borrow_mut().abandon_send(Worker::key(slot), self.local(slot).info.raw());
         }
     }
 
@@ -200,7 +201,7 @@ impl<H: Handler> Worker<H> {
     fn unmask_reset(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> Result<ReadBuffer, Failure> {
         let local = self.local(slot);
         let is_end = result.as_ref().is_ok_and(|buffer| buffer.is_empty());
-        if is_end && local.machine.borrow().may_hide_a_reset() && self.shared().net.was_reset(local.info.raw) {
+        if is_end && local.machine.borrow().may_hide_a_reset() && self.shared().net.was_reset(local.info.raw()) {
             return Err(Failure::Os(errno::ECONNRESET));
         }
         result

@@ -22,6 +22,8 @@ mod cancelled_send;
 mod close;
 mod closed_after_delete;
 mod connect;
+mod connect_host;
+mod connect_host_hanging;
 mod connect_ipv6;
 #[cfg(unix)]
 mod connect_unix;

@@ -49,6 +49,9 @@ fn make_every_call(port: &PortHandle<Probe>, material: &Mutex<Material>) {
     port.timer(closed, LONG).expect("a live socket");
     port.cancel_timer(closed).expect("it is outstanding");
     port.cancel_connect(closed).expect_err("it came connected");
+    let named = port.connect_host_within("127.0.0.1", 9, LONG, 99).expect("an address");
+    // It may have been refused by now.
+    let _ = port.cancel_connect(named);
     port.send_within(removed, b"z", 1, LONG).expect("a live socket");
     port.sync_send_within(removed, b"z", 1, LONG).expect("a live socket");
     port.cancel_sends(removed, |write| *write == 1).expect("some are outstanding, or it is another thread");

@@ -1,14 +1,12 @@
-//! `forward ADDRESS TARGET`: connects each client to the target, and hands on what either says to the other.
+//! `forward ADDRESS HOST:PORT`: connects each client to the target, and hands on what either says to the other.
 //!
-//! A connection to the target is one more socket of the port. What one of the two sends goes to the other in the buffer that it
+//! The target is a host's name, looked up anew for each client, or an address. A connection to it is one more socket of the port. What one of the two sends goes to the other in the buffer that it
 //! was received in, and the next is asked for when that has gone: a side that does not read holds up the other, and no
 //! memory grows.
 
 #![forbid(unsafe_code)]
 
 use socket_iocp::{Context, Error, Farewell, Handler, Options, PortHandle, ReadBuffer, Sent, SocketHandle};
-use socket2::{SockAddr, Socket, Type};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -18,7 +16,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Forward {
-    target: SockAddr,
+    host: String,
+    port: u16,
 }
 
 /// One of two sockets, with the other's handle. A handle of a socket that has ended does no harm.
@@ -30,10 +29,9 @@ struct Side {
 
 impl Forward {
     fn connect(&self, port: &PortHandle<Forward>, client: SocketHandle) -> Option<Side> {
-        let socket = Socket::new(self.target.domain(), Type::STREAM, None).ok()?;
         let finished = Arc::new(AtomicU8::new(0));
         let state = Side { other: client, finished: finished.clone() };
-        let target = port.connect_within(socket, &self.target, PATIENCE, state).ok()?;
+        let target = port.connect_host_within(&self.host, self.port, PATIENCE, state).ok()?;
         Some(Side { other: target, finished })
     }
 }
@@ -85,11 +83,13 @@ impl Handler for Forward {
 }
 
 fn main() -> ExitCode {
-    socket_iocp_examples::run("forward ADDRESS TARGET", |[address, target]| {
-        let text = target.to_str().ok_or("the target is not an address")?;
-        let mut found = text.to_socket_addrs().map_err(|error| format!("cannot forward to {text}: {error}"))?;
-        let target: SocketAddr = found.next().ok_or_else(|| format!("cannot forward to {text}: no address"))?;
-        let handler = Forward { target: target.into() };
+    socket_iocp_examples::run("forward ADDRESS HOST:PORT", |[address, target]| {
+        let parts = target.to_str().and_then(|text| text.rsplit_once(':'));
+        let (host, port) = parts.ok_or("the target is not HOST:PORT")?;
+        let port = port.parse().map_err(|error| format!("cannot forward to port {port}: {error}"))?;
+        // An IPv6 address stands in brackets there.
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let handler = Forward { host, port };
         socket_iocp_examples::serve(handler, Options::new(16 << 10), &address)
     })
 }

@@ -8,7 +8,8 @@ use std::net::{Shutdown, TcpListener};
 on_each_backend!(
     it_hands_on_both_ways,
     a_target_that_is_not_there_ends_the_client,
-    an_answer_after_the_last_word_arrives
+    an_answer_after_the_last_word_arrives,
+    the_target_may_be_a_name
 );
 
 fn it_hands_on_both_ways(backend: &str) {
@@ -51,4 +52,15 @@ fn an_answer_after_the_last_word_arrives(backend: &str) {
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).expect("the end of it");
     assert_eq!((question.as_slice(), answer.as_slice()), (&b"question"[..], &b"answer"[..]));
+}
+
+fn the_target_may_be_a_name(backend: &str) {
+    let target = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    let name = format!("localhost:{}", target.local_addr().expect("an address").port());
+    let server = Server::start(backend, FORWARD, &[name.as_ref()]);
+    let mut client = server.connect();
+    client.write_all(b"hello").expect("a server that reads");
+    let mut hello = [0; 5];
+    target.accept().expect("a connection").0.read_exact(&mut hello).expect("what was said");
+    assert_eq!(&hello, b"hello");
 }

@@ -1,7 +1,7 @@
 //! The callbacks: each is held against the model, and then goes on with the script.
 
 use super::perform::perform;
-use super::world::{Callback, Ending, Far, Limit, Socket, note, world};
+use super::world::{Callback, Ending, Far, Limit, NO_NUMBER, Socket, note, world};
 use super::{mail, peers};
 use crate::c::{self, Handle};
 use std::ffi::{c_int, c_void};
@@ -195,7 +195,7 @@ pub(super) extern "C" fn ended(number: RawFd, user: Handle) {
         if let Some((Far::Listens, Some(listener))) = connect.map(|connect| (connect.to, connect.listener)) {
             socket.peer = peers::accept(&listener).ok();
         }
-        if socket.ending == Some(Ending::Remove) && status == 0 {
+        if socket.ending == Some(Ending::Remove) && status == 0 && number != NO_NUMBER {
             // SAFETY: from here on it is the program's again.
             let handed_back = unsafe { OwnedFd::from_raw_fd(number) };
             // One of datagrams is not added again.

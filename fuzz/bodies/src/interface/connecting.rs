@@ -4,10 +4,10 @@ use super::callbacks::user_of;
 use super::peers;
 use super::perform::{MAX_SOCKETS, answers_to_add, calling, judge_in};
 use super::script::Step;
-use super::world::{Connect, Far, Limit, Socket, note, world};
+use super::world::{Connect, Far, Limit, NO_NUMBER, Socket, note, world};
 use crate::c::{self, Handle};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
-use std::ffi::c_int;
+use std::ffi::{CStr, CString, c_int};
 use std::fs::File;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
@@ -99,6 +99,54 @@ fn connect_to(port: Handle, number: OwnedFd, (to, listener): (Far, Option<OwnedF
         let may_fail = limit.is_some() || to == Far::Nobody;
         let connect = Some(Connect { to, listener, limit, lingers: false, cancelled: false });
         let socket = Socket { port: known, number, handle: handle.addr(), connect, may_fail, ..Socket::default() };
+        world(|world| world.sockets.push(socket));
+    }
+}
+
+/// The address of this machine, and a port of it at which nobody listens.
+const NOBODY: (&CStr, u32) = (c"127.0.0.1", 1);
+
+/// Connects to a host where nobody listens; or one that is none. Names are not looked up: what comes of that is not the same
+/// everywhere.
+pub(super) fn connect_host(step: Step, port: Handle) {
+    if world(|world| world.sockets.len()) >= MAX_SOCKETS {
+        return;
+    }
+    let limit = Limit::of(step.amount / 16);
+    let long = CString::new("a".repeat(256)).expect("no zero in it");
+    let (host, tcp_port, wrong) = match step.amount % 16 {
+        0 => (Some(c""), 80, Some(c::INVALID_ARGUMENT)),
+        1 => (Some(long.as_c_str()), 80, Some(c::INVALID_ARGUMENT)),
+        2 => (Some(c"\xff"), 80, Some(c::INVALID_ARGUMENT)),
+        3 => (None, 80, Some(c::NULL_POINTER)),
+        4 => (Some(NOBODY.0), 0, Some(c::INVALID_ARGUMENT)),
+        5 => (Some(NOBODY.0), 65_536, Some(c::INVALID_ARGUMENT)),
+        _ => (Some(NOBODY.0), NOBODY.1, None),
+    };
+    let wrong = wrong.or(limit.is_too_long().then_some(c::INVALID_ARGUMENT));
+    let (at, mut handle) = (world(|world| world.sockets.len()), ptr::null_mut());
+    let code = calling("connect_host", || {
+        let host = host.map_or(ptr::null(), CStr::as_ptr);
+        // SAFETY: the name ends with a zero or is NULL, and the place can be written.
+        unsafe { c::socket_iocp_issue_connect_host(port, host, tcp_port, limit.ms, user_of(at), &raw mut handle) }
+    });
+    let mut expected = answers_to_add(port);
+    if let Some(wrong) = wrong {
+        expected.retain(|code| *code != 0);
+        expected.push(wrong);
+    }
+    judge_in(port, "connect_host", code, &expected);
+    if let (0, Some(known)) = (code, world(|world| world.port_of(port))) {
+        let limit = (limit.ms != 0).then_some(limit);
+        let connect = Some(Connect { to: Far::Nobody, listener: None, limit, lingers: false, cancelled: false });
+        let socket = Socket {
+            port: known,
+            number: NO_NUMBER,
+            handle: handle.addr(),
+            connect,
+            may_fail: true,
+            ..Socket::default()
+        };
         world(|world| world.sockets.push(socket));
     }
 }

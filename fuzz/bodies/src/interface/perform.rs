@@ -4,7 +4,7 @@ use super::callbacks::{accepted, connected, ended, listen_ended, mailed, receive
 use super::peers;
 use super::questions;
 use super::script::{Step, What};
-use super::world::{Listener, Port, Socket, Taken, note, world};
+use super::world::{Listener, NO_NUMBER, Port, Socket, Taken, note, world};
 use super::{connecting, issue, mail, passing, shutdown};
 use crate::c::{self, Handle};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
@@ -35,6 +35,7 @@ pub(super) fn perform(step: Step) {
         What::Timer => issue::timer(step),
         What::Shutdown | What::Close | What::Abort | What::Remove => issue::end(step),
         What::ConnectOut => connecting::connect(step, pick_port(step)),
+        What::ConnectHost => connecting::connect_host(step, pick_port(step)),
         What::ShutDown => shutdown::shut_down(step, pick_port(step)),
         What::Pass => passing::pass(step),
         What::AddDatagram => mail::add(step, pick_port(step)),
@@ -270,7 +271,8 @@ fn add_socket(port: Handle, number: OwnedFd, socket: Socket) {
     let at = world(|world| world.sockets.len());
     let code = calling("add", || c::socket_iocp_add_connected_socket(port, number.as_raw_fd(), user_of(at)));
     let mut expected = answers_to_add(port);
-    if socket.may_fail && expected.contains(&0) {
+    // What it is comes before whether there is room for it.
+    if socket.may_fail && (expected.contains(&0) || expected.contains(&c::LIMIT)) {
         expected.push(c::NOT_CONNECTED);
     }
     let known = world(|world| world.port_of(port));
@@ -469,6 +471,9 @@ pub(super) fn release_buffer(at: usize) {
 fn find(step: Step) {
     let Some((port, socket)) = pick_socket(step) else { return };
     let Some(at) = world(|world| world.socket_of(socket)) else { return };
+    if world(|world| world.sockets[at].number == NO_NUMBER) {
+        return;
+    }
     let (number, right, sure) = world(|world| {
         let known = world.port_of(port);
         let there = world

@@ -3,7 +3,7 @@
 use super::peers;
 use super::perform::{calling, judge_in};
 use super::script::Step;
-use super::world::{note, world};
+use super::world::{NO_NUMBER, note, world};
 use crate::c::{self, Handle};
 use rustix::net::{self, AddressFamily, SocketType};
 use std::ffi::CStr;
@@ -14,6 +14,7 @@ use std::ptr;
 /// Members of `struct socket_iocp_counters`, each of 8 bytes; some of them by their places.
 const COUNTERS: usize = 28;
 const TAKEN_BUFFERS_NOW: usize = 3;
+const WAKEUPS: usize = 16;
 const FAREWELLS: usize = 9;
 const PANICS: usize = 10;
 
@@ -61,7 +62,7 @@ fn wrong_or_full(port: Handle) -> Vec<i32> {
 fn add_again(port: Handle) {
     let live = world(|world| {
         let streams = world.sockets.iter().filter(|socket| !socket.ended && socket.mail.is_none());
-        streams.map(|socket| socket.number).next()
+        streams.map(|socket| socket.number).find(|number| *number != NO_NUMBER)
     });
     let Some(number) = live else { return };
     let answer = calling("add", || c::socket_iocp_add_connected_socket(port, number, ptr::null_mut()));
@@ -152,6 +153,8 @@ fn statistics(port: Handle, expected: &[i32]) {
     let known = world(|world| world.port_of(port));
     let (Some(at), 0) = (known, code) else { return };
     of_worker[TAKEN_BUFFERS_NOW] = counters[TAKEN_BUFFERS_NOW];
+    // The thread that connects to hosts may wake it at any time.
+    of_worker[WAKEUPS] = counters[WAKEUPS];
     if of_worker != counters {
         note(format!("the only worker has counted {of_worker:?}, its port {counters:?}"));
     }

@@ -46,7 +46,7 @@ impl What {
     /// So many can be chosen by any byte.
     const FIRST: usize = What::InCallbacks as usize + 1;
     /// Those behind have bytes of their own, from this one on. No input that was kept before they came has one of them, up to
-    /// 148: so each means what it meant.
+    /// 149: so each means what it meant.
     const LATER: usize = 135;
 
     fn of(byte: u8) -> What {
@@ -143,6 +143,8 @@ what! {
     Mail,
     /// The connect is cancelled.
     CancelConnect,
+    /// A port connects to a host.
+    ConnectHost,
 }
 
 /// The steps that have not been done yet.

@@ -273,6 +273,9 @@ impl Outgoing {
     }
 }
 
+/// The number of a socket that is being connected to a host.
+pub(super) const NO_NUMBER: RawFd = -1;
+
 /// A connected socket that is or was in a port.
 #[derive(Debug, Default)]
 pub(super) struct Socket {

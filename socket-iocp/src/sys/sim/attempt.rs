@@ -15,7 +15,8 @@ const SEND_ERRORS: [i32; 4] = [errno::ECONNRESET, errno::ETIMEDOUT, errno::EPIPE
 /// What operations on datagrams fail with, the socket going on.
 const DATAGRAM_ERRORS: [i32; 3] = [errno::ECONNREFUSED, errno::EHOSTUNREACH, errno::ENETDOWN];
 /// What a connect fails with.
-const CONNECT_ERRORS: [i32; 4] = [errno::ECONNREFUSED, errno::ETIMEDOUT, errno::EHOSTUNREACH, errno::ENETDOWN];
+pub(super) const CONNECT_ERRORS: [i32; 4] =
+    [errno::ECONNREFUSED, errno::ETIMEDOUT, errno::EHOSTUNREACH, errno::ENETDOWN];
 /// Shortages and accidents that an accept meets and that pass.
 const ACCEPT_ERRORS: [i32; 5] = [errno::ECONNABORTED, errno::ENFILE, errno::EMFILE, errno::ENOBUFS, errno::ENOMEM];
 

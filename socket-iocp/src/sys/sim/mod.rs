@@ -13,12 +13,14 @@
 //! operation pending, a send's bytes changed before its completion, a backend dropped with an operation pending.
 //!
 //! `state.rs`, `descriptors.rs`, `stream.rs` and `datagrams.rs` are the network; `pending.rs`, `attempt.rs` and `reap.rs` the
-//! operations on it; `network.rs`, `socket.rs` and `peer.rs` what a test holds.
+//! operations on it; `dial.rs` connects to hosts; `names.rs` is their table; `network.rs`, `socket.rs` and `peer.rs` what a test holds.
 
 mod attempt;
 mod behaviour;
 mod datagrams;
 mod descriptors;
+mod dial;
+mod names;
 mod network;
 mod peer;
 mod pending;
@@ -31,6 +33,7 @@ mod stream;
 mod tests;
 
 pub use behaviour::Behaviour;
+pub use names::Names;
 pub use network::Network;
 pub use peer::Peer;
 pub use socket::SimSocket;

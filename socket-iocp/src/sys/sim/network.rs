@@ -214,10 +214,7 @@ impl Network {
 
     /// The time since the network was made, or since [`set_virtual_time`](Network::set_virtual_time).
     pub fn now(&self) -> Duration {
-        match &self.lock().clock {
-            Clock::Real(start) => start.elapsed(),
-            Clock::Virtual(now) => *now,
-        }
+        self.lock().now()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

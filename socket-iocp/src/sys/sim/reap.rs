@@ -77,6 +77,7 @@ impl Backend {
         self.report_strays(&state);
         self.pass(&mut state, 1);
         loop {
+            state = network.run_dials(state);
             self.look(&mut state, pool);
             if !self.reaped.is_empty() {
                 network.notify(&state);
@@ -102,12 +103,20 @@ impl Backend {
             self.pass(&mut state, steps);
             return state;
         }
-        match (deadline, &mut state.clock) {
-            (Deadline::Virtual(end), Clock::Virtual(now)) => {
-                *now = end.max(*now);
+        let dial = state.next_dial();
+        match (deadline, dial, &mut state.clock) {
+            (Deadline::Virtual(end), _, Clock::Virtual(now)) => {
+                *now = dial.map_or(end, |dial| dial.min(end)).max(*now);
                 state
             }
-            (Deadline::Real(end), _) => network.block(state, Some(end)),
+            (_, Some(dial), Clock::Virtual(now)) => {
+                *now = dial.max(*now);
+                state
+            }
+            (_, _, Clock::Real(start)) => {
+                let dial = dial.map(|dial| *start + dial);
+                network.block(state, deadline.real().into_iter().chain(dial).min())
+            }
             _ => network.block(state, None),
         }
     }
@@ -322,6 +331,10 @@ impl Deadline {
             }
             (Some(timeout), Clock::Virtual(now)) => Deadline::Virtual(now.saturating_add(timeout)),
         }
+    }
+
+    fn real(self) -> Option<Instant> {
+        if let Deadline::Real(end) = self { Some(end) } else { None }
     }
 
     /// The steps to go until then; steps cost no real time.

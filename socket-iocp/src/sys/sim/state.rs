@@ -4,6 +4,7 @@
 use super::behaviour::Behaviour;
 use super::datagrams::Datagrams;
 use super::descriptors::Descriptors;
+use super::dial::Dial;
 use super::random::Random;
 use super::stream::Stream;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -83,6 +84,8 @@ pub(super) struct State {
     pub(super) datagrams: BTreeMap<SocketAddr, SocketId>,
     /// Nobody answers a connect to these.
     pub(super) silent: BTreeSet<SocketAddr>,
+    /// Connects to hosts that go on.
+    pub(super) dials: Vec<Dial>,
     next_socket: u64,
     next_listen_port: u16,
     next_client_port: u16,
@@ -103,9 +106,18 @@ impl State {
             listeners: BTreeMap::new(),
             datagrams: BTreeMap::new(),
             silent: BTreeSet::new(),
+            dials: Vec::new(),
             next_socket: 1,
             next_listen_port: FIRST_LISTEN_PORT,
             next_client_port: FIRST_CLIENT_PORT,
+        }
+    }
+
+    /// The time since the network was made, or since its time became virtual.
+    pub(super) fn now(&self) -> Duration {
+        match &self.clock {
+            Clock::Real(start) => start.elapsed(),
+            Clock::Virtual(now) => *now,
         }
     }
 

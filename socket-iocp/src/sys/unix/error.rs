@@ -1,7 +1,10 @@
 //! What an `errno` means to a program that does not care about the platform.
 
+use super::from_io;
 use crate::listener::AcceptFailure;
 use crate::{Error, ErrorCode};
+use std::ffi::CStr;
+use std::{fmt, io};
 
 /// The portable code of an `errno`, as recv, send, accept, connect, shutdown, fcntl and the socket layers below them
 /// return it on Linux, macOS, the BSDs and illumos.
@@ -55,6 +58,25 @@ pub(crate) fn sort_accept_error(errno: i32) -> AcceptFailure {
         libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP => AcceptFailure::Fatal(Error::from_os(errno)),
         _ => AcceptFailure::Shortage,
     }
+}
+
+/// What the resolver says of a name that nobody has.
+#[cfg(feature = "sim")]
+pub(crate) const UNKNOWN_HOST: i32 = libc::EAI_NONAME;
+
+/// The error of a code of getaddrinfo(3).
+pub(crate) fn resolver_error(code: i32) -> Error {
+    match code {
+        libc::EAI_MEMORY => ErrorCode::NoMemory.into(),
+        libc::EAI_SYSTEM => from_io(&io::Error::last_os_error()),
+        _ => Error::with_os(ErrorCode::Unresolved, code),
+    }
+}
+
+/// What such a code means, in the system's words.
+pub(crate) fn resolver_text(code: i32) -> impl fmt::Display {
+    // SAFETY: the call has no precondition, and answers a text that stays, for every number.
+    unsafe { CStr::from_ptr(libc::gai_strerror(code)) }.to_string_lossy()
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "illumos"))]

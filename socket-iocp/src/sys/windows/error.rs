@@ -9,6 +9,7 @@
 
 use crate::listener::AcceptFailure;
 use crate::{Error, ErrorCode};
+use std::{fmt, io};
 use windows_sys::Win32::Foundation as windows;
 use windows_sys::Win32::Networking::WinSock as winsock;
 
@@ -113,6 +114,23 @@ pub(crate) fn is_shortage(code: i32) -> bool {
         windows::ERROR_TOO_MANY_CMDS,
     ];
     code == winsock::WSAENOBUFS || u32::try_from(code).is_ok_and(|code| SHORTAGES.contains(&code))
+}
+
+/// What the resolver says of a name that nobody has.
+#[cfg(feature = "sim")]
+pub(crate) const UNKNOWN_HOST: i32 = winsock::WSAHOST_NOT_FOUND;
+
+/// The error of an answer of getaddrinfo, which is a code of Winsock's.
+pub(crate) fn resolver_error(code: i32) -> Error {
+    if code == winsock::WSA_NOT_ENOUGH_MEMORY {
+        return ErrorCode::NoMemory.into();
+    }
+    Error::with_os(ErrorCode::Unresolved, code)
+}
+
+/// What such a code means, in the system's words.
+pub(crate) fn resolver_text(code: i32) -> impl fmt::Display {
+    io::Error::from_raw_os_error(code)
 }
 
 /// Whether an operation's error may mean that its socket was closed behind the library's back. Which of these codes it
