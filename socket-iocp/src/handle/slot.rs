@@ -413,7 +413,7 @@ pub(crate) fn resolve<H: Handler>(port: u64, handle: SocketHandle) -> Result<(&'
     let word = &chunk.head(handle.index()).word;
     Err(match handle.generation().cmp(&word.generation()) {
         std::cmp::Ordering::Greater => ErrorCode::BadHandle,
-        std::cmp::Ordering::Equal if word.is_live(handle.generation()) => ErrorCode::WrongPort,
+        std::cmp::Ordering::Equal if word.is_before_farewell(handle.generation()) => ErrorCode::WrongPort,
         _ => ErrorCode::Closed,
     }
     .into())

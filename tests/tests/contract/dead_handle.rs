@@ -2,9 +2,10 @@
 //! ("Ending" 6.)
 
 use socket_iocp::{ErrorCode, Port, PortHandle, RawSocket, SocketHandle};
-use socket_iocp_testkit::{Client, Event, Lab, Probe, in_own_process, on_every_backend};
+use socket_iocp_testkit::{BOUND, Client, Event, Lab, Probe, in_own_process, on_every_backend};
+use std::sync::mpsc;
 
-on_every_backend!(a_handle_stays_dead_when_slot_and_number_are_used_again);
+on_every_backend!(a_handle_stays_dead_when_slot_and_number_are_used_again, in_its_farewell_it_is_dead_to_every_port,);
 
 /// A raw handle's lower half is the slot.
 fn slot_of(handle: SocketHandle) -> usize {
@@ -64,4 +65,23 @@ fn check(lab: &Lab) {
     assert_eq!(port.handler().wait_for_farewell(new), Ok(()));
     let old_events = port.handler().history(old);
     assert!(matches!(old_events[..], [Event::Farewell { state: 1, .. }]), "{old_events:?}");
+}
+
+fn in_its_farewell_it_is_dead_to_every_port(lab: &Lab) {
+    let other = Port::new(Probe::silent(), lab.options()).expect("a port");
+    let stranger = other.clone();
+    let (sender, answers) = mpsc::channel();
+    let probe = Probe::reacting(move |_, context, event| {
+        if let (Some(context), Event::Farewell { handle, .. }) = (context, event) {
+            sender.send([context.recv(), stranger.recv(*handle)]).expect("the test waits");
+        }
+        Some(0)
+    });
+    let port = Port::new(probe, lab.options()).expect("a port");
+    let (socket, _client) = lab.pair();
+    let handle = port.add_connected(socket, 1).expect("a connected socket");
+    assert_eq!(other.recv(handle).map_err(|error| error.code()), Err(ErrorCode::WrongPort));
+    port.abort(handle).expect("an open socket");
+    let answers = answers.recv_timeout(BOUND).expect("the farewell");
+    assert_eq!(answers.map(|answer| answer.map_err(|error| error.code())), [Err(ErrorCode::Closed); 2]);
 }

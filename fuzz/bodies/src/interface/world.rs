@@ -457,18 +457,11 @@ impl World {
         self.port_of(handle).is_some_and(|at| self.ports[at].shut_down.is_some())
     }
 
-    /// Whether a callback of this socket is in progress.
-    fn is_called(&self, socket: usize) -> bool {
-        self.callbacks.iter().any(|callback| callback.socket == Some(socket))
-    }
-
     /// The codes with which a call on this socket in this port fails, whatever call it is; none if both are right.
     pub(super) fn wrong_socket(&self, port: Handle, socket: Handle) -> Vec<c_int> {
         match self.socket_of(socket) {
             _ if socket.is_null() => vec![c::NULL_POINTER],
             None => vec![c::BAD_HANDLE, c::CLOSED],
-            // While its farewell is being called it is dead to its own port, and still another's to others.
-            Some(at) if self.sockets[at].ended && self.is_called(at) => vec![c::CLOSED, c::WRONG_PORT],
             Some(at) if self.sockets[at].ended => vec![c::CLOSED],
             Some(at) if self.port_of(port) != Some(self.sockets[at].port) => vec![c::WRONG_PORT],
             Some(_) => Vec::new(),
