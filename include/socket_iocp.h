@@ -175,6 +175,13 @@ typedef uint32_t DWORD;
 #endif
 #endif
 
+/* The number of a file: a descriptor on POSIX, a HANDLE on Windows. */
+#ifdef _WIN32
+typedef HANDLE socket_iocp_file;
+#else
+typedef int socket_iocp_file;
+#endif
+
 /* The error codes. The numbers never change; new ones may come. */
 enum socket_iocp_error {
     SOCKET_IOCP_E_NULL_POINTER = -1,         /* a pointer that is needed is NULL */
@@ -215,7 +222,8 @@ enum socket_iocp_error {
     SOCKET_IOCP_E_ALREADY_CONNECTED = -36,   /* the socket is connected already */
     SOCKET_IOCP_E_NOT_DATAGRAM = -37,        /* not a datagram socket */
     SOCKET_IOCP_E_MESSAGE_SIZE = -38,        /* the datagram is longer than the system sends */
-    SOCKET_IOCP_E_UNRESOLVED = -39           /* the host name was not resolved: gai_strerror() tells why */
+    SOCKET_IOCP_E_UNRESOLVED = -39,          /* the host name was not resolved: gai_strerror() tells why */
+    SOCKET_IOCP_E_FILE_TOO_SHORT = -40       /* the file ends before the range that was to be sent */
 };
 
 
@@ -398,6 +406,35 @@ int socket_iocp_share_buffer( const void *data, size_t length, void (*release)( 
  * (1,073,741,823 sends of it outstanding).
  */
 int socket_iocp_issue_shared_send( void *socket_iocp_state, void *socket_iocp_socket_state, void *shared, size_t offset, size_t length, void *per_write_user_state );
+
+/* The length of a file send that goes to the end of the file. */
+#define SOCKET_IOCP_TO_THE_END UINT64_MAX
+
+/*
+ * Issues an async send of length bytes of a file, from offset on, or with SOCKET_IOCP_TO_THE_END of all that there is now. One block
+ * of memory is allocated.
+ *
+ *   file, a descriptor on POSIX and a HANDLE on Windows, is a regular file that is open for reading. It is the caller's, and stays
+ *   open until the send callback is entered; any number of sends may be issued of it at once. Its own position is neither used nor
+ *   changed on POSIX.
+ *
+ * A file that turns out to be shorter, or cannot be read, ends the socket by a reset, since what has gone cannot be taken back, and
+ * the peer would take what comes next for the rest: the send callback has the status SOCKET_IOCP_E_FILE_TOO_SHORT, or what the
+ * system's error is (SOCKET_IOCP_E_OS mostly, os_error tells), and in byte_count the bytes that had gone; sends behind it are
+ * SOCKET_IOCP_E_CANCELLED, and the farewell has the same status.
+ *
+ * On io_uring the file is read by the ring, 64 KiB at a time into one of at most 64 such chunks of memory that a worker has; on epoll and
+ * kqueue by the worker, into its one chunk, so that a slow disk holds up the worker's other sockets; on Windows by the system. Among
+ * queued bytes (max_queued_bytes, max_port_queued_bytes, watermarks) the send counts as what may be in memory of it: its length, and
+ * at most 65,536. Of its length a large file would be refused for ever.
+ *
+ * With length 0 nothing is sent, and the send completes in its turn. Errors: as socket_iocp_issue_async_send();
+ * SOCKET_IOCP_E_NOT_STREAM (a datagram socket); SOCKET_IOCP_E_INVALID_ARGUMENT (no regular file; a range beyond what a file can be, or
+ * with more bytes than a size_t counts), SOCKET_IOCP_E_BAD_SOCKET (not open), SOCKET_IOCP_E_OS.
+ *
+ * See io_uring_prep_read(3), pread(2); TransmitFile.
+ */
+int socket_iocp_issue_file_send( void *socket_iocp_state, void *socket_iocp_socket_state, socket_iocp_file file, uint64_t offset, uint64_t length, void *per_write_user_state );
 
 /*
  * Lets go of a shared buffer: its handle is dead, and release comes when the sends of it that are outstanding have been
@@ -698,7 +735,7 @@ int socket_iocp_shutdown_send( void *socket_iocp_state, void *socket_iocp_socket
 
 /*
  * Stores in *bytes how many bytes are in the async sends outstanding on this socket, each counted whole from its issue to its
- * callback: how far behind the peer is. Other threads may be sending, and sends completing, meanwhile.
+ * callback, one of a file with 65,536 at most: how far behind the peer is. Other threads may be sending, and sends completing, meanwhile.
  *
  * Errors: SOCKET_IOCP_E_UNSUPPORTED (the port does not count them: it has neither max_queued_bytes nor high_watermark).
  */
@@ -913,7 +950,7 @@ struct socket_iocp_options {
     uint32_t max_queued_sends; /* async sends outstanding per socket; one above is SOCKET_IOCP_E_QUEUE_FULL. Default: no
                                   limit */
     uint32_t max_queued_bytes; /* bytes in the async sends outstanding per socket, each counted whole from its issue to its
-                                  callback; a send that would make it more, be it the only one, is SOCKET_IOCP_E_QUEUE_FULL.
+                                  callback (of a file at most 65,536); a send that would make it more, be it the only one, is SOCKET_IOCP_E_QUEUE_FULL.
                                   Default: no limit */
     uint32_t idle_timeout_ms;  /* how long the peer may keep a socket waiting, 1 to 604,800,000 (seven days): while a recv is
                                   outstanding, without a byte moving either way; while a send is outstanding, without a byte

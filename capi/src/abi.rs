@@ -1,13 +1,18 @@
 //! The types of the header, in the same order and with the same members.
 
 use crate::platform::SocketAddress;
-use engine::RawSocket;
+use engine::{RawFile, RawSocket};
 use std::ffi::{c_int, c_void};
 
 /// `SOCKET`.
 pub(crate) type Socket = RawSocket;
 /// `DWORD`.
 pub(crate) type Dword = u32;
+/// `socket_iocp_file`.
+pub(crate) type File = RawFile;
+
+/// `SOCKET_IOCP_TO_THE_END`.
+pub(crate) const TO_THE_END: u64 = u64::MAX;
 
 pub(crate) type AcceptCallback = unsafe extern "C" fn(
     socket: Socket,

@@ -92,6 +92,12 @@ fn the_limit_of_what_is_passed_with_a_socket_is_the_same() {
 }
 
 #[test]
+fn the_length_to_the_end_of_a_file_is_the_same() {
+    assert!(HEADER.contains("\n#define SOCKET_IOCP_TO_THE_END UINT64_MAX\n"));
+    assert_eq!(abi::TO_THE_END, u64::MAX);
+}
+
+#[test]
 fn versions_are_the_same() {
     let parts = constants("SOCKET_IOCP_VERSION_");
     let part = |name: &str| parts[&format!("SOCKET_IOCP_VERSION_{name}")];

@@ -1,12 +1,13 @@
 //! The async sends beside that of the seven calls. What each promises is said in `include/socket_iocp.h`.
 
-use crate::abi::{Buffer, Dword, ReleaseCallback};
+use crate::abi::{Buffer, Dword, File, ReleaseCallback, TO_THE_END};
 use crate::boundary::{required, status};
 use crate::calls::{on_socket, refusal};
 use crate::handler::UserPointer;
-use crate::shared;
+use crate::{platform, shared};
 use engine::{Error, ErrorCode, SendBuffer};
 use std::ffi::{c_int, c_void};
+use std::ops::Bound;
 use std::{array, ptr, slice};
 
 /// Bytes of the caller's, for the time of a call.
@@ -140,5 +141,29 @@ pub extern "C" fn socket_iocp_release_shared(shared: *mut c_void) -> c_int {
     status(|| {
         required(shared)?;
         shared::release(shared.addr())
+    })
+}
+
+/// See `socket_iocp.h`.
+///
+/// # Safety
+/// If the call succeeds, `file` stays open until the send's callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_iocp_issue_file_send(
+    socket_iocp_state: *mut c_void,
+    socket_iocp_socket_state: *mut c_void,
+    file: File,
+    offset: u64,
+    length: u64,
+    per_write_user_state: *mut c_void,
+) -> c_int {
+    on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
+        let end = match length {
+            TO_THE_END => Bound::Unbounded,
+            _ => Bound::Excluded(offset.checked_add(length).ok_or(ErrorCode::InvalidArgument)?),
+        };
+        // SAFETY: the caller's promise. Of one that is not open, the system is asked what it is, and says so.
+        let file = unsafe { platform::file_of(file)? };
+        port.send_file(socket, file, (Bound::Included(offset), end), UserPointer(per_write_user_state)).map_err(refusal)
     })
 }

@@ -7,11 +7,14 @@
 mod addressed;
 mod carrier;
 mod copied;
+mod file;
 mod owned;
 mod parts;
 mod send;
 
 pub(crate) use addressed::{Addressed, Destination};
+pub(crate) use file::FilePart;
+pub use file::{RawFile, SendFile};
 pub use send::SendBuffer;
 pub(crate) use send::Slices;
 

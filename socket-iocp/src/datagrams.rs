@@ -32,7 +32,7 @@ impl<H: Handler> PortHandle<H> {
     ///   panics, and when it was closed behind the library's back.
     /// - [`close`](PortHandle::close) sends what is queued and waits for nothing else. The idle time-out is not for datagram sockets,
     ///   and [`begin_shutdown`](PortHandle::begin_shutdown) takes one for idle that has nothing to send.
-    /// - [`shutdown_send`](PortHandle::shutdown_send) is [`NotStream`](ErrorCode::NotStream).
+    /// - [`shutdown_send`](PortHandle::shutdown_send) is [`NotStream`](ErrorCode::NotStream), and so is a send from a file.
     ///
     /// Besides its slot such a socket has three blocks of memory, some 450 bytes, so that its messages need none. On Windows it is bound
     /// if it is not yet, and `SIO_UDP_CONNRESET` is off from then on: an answer of the net to what went to nobody is not told there.

@@ -113,6 +113,8 @@ codes! {
     MessageSize = -38, "E_MESSAGE_SIZE", "the datagram is longer than the system sends";
     /// The resolver has found no address of the host; the OS code is that of getaddrinfo(3).
     Unresolved = -39, "E_UNRESOLVED", "the host name was not resolved";
+    /// A file ended before the range of it that was to be sent.
+    FileTooShort = -40, "E_FILE_TOO_SHORT", "the file ends before the range that was to be sent";
 }
 
 /// An error: the portable code, and the operating system's own code where one stands behind it.
@@ -190,7 +192,7 @@ impl From<Error> for io::Error {
             }
             ErrorCode::NotConnected => Kind::NotConnected,
             ErrorCode::Busy => Kind::ResourceBusy,
-            ErrorCode::Eof => Kind::UnexpectedEof,
+            ErrorCode::Eof | ErrorCode::FileTooShort => Kind::UnexpectedEof,
             ErrorCode::NoMemory => Kind::OutOfMemory,
             ErrorCode::Unsupported | ErrorCode::BackendUnavailable => Kind::Unsupported,
             ErrorCode::TimedOut => Kind::TimedOut,

@@ -2,9 +2,10 @@
 
 use crate::sys::INVALID_SOCKET;
 use crate::worker::Info;
-use crate::{Error, PortHandle, RawSocket, ReadBuffer, SendBuffer, Socket, SocketHandle};
+use crate::{Error, PortHandle, RawSocket, ReadBuffer, SendBuffer, SendFile, Socket, SocketHandle};
 use socket2::SockAddr;
 use std::net::SocketAddr;
+use std::ops::RangeBounds;
 use std::time::Duration;
 
 /// A port's callbacks, shared by its workers.
@@ -227,6 +228,16 @@ impl<H: Handler> Context<'_, H> {
         write: H::Write,
     ) -> Result<(), crate::Rejected<H::Write, P>> {
         self.port.send_vectored(self.handle, parts, write)
+    }
+
+    /// Issues an async send from a file on this socket: [`PortHandle::send_file`].
+    pub fn send_file(
+        &self,
+        file: impl Into<SendFile>,
+        range: impl RangeBounds<u64>,
+        write: H::Write,
+    ) -> Result<(), crate::Rejected<H::Write, SendFile>> {
+        self.port.send_file(self.handle, file, range, write)
     }
 
     /// Issues a sync send on this socket: [`PortHandle::sync_send`].

@@ -91,6 +91,7 @@ mod owned;
 mod passing;
 mod planted;
 mod port;
+mod send_file;
 mod send_queue;
 mod shared;
 mod shutdown;
@@ -102,7 +103,7 @@ mod trace;
 mod wheel;
 mod worker;
 
-pub use buffer::{ReadBuffer, SendBuffer};
+pub use buffer::{RawFile, ReadBuffer, SendBuffer, SendFile};
 pub use error::{Error, ErrorCode};
 pub use handle::SocketHandle;
 pub use handler::{Context, Datagram, Farewell, Handler, Sent, Watermark};

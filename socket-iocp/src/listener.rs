@@ -263,6 +263,7 @@ pub(crate) fn sort_failure(failure: Failure) -> AcceptFailure {
         Failure::Again | Failure::Cancelled => AcceptFailure::Passing,
         Failure::NoBuffer | Failure::Shortage => AcceptFailure::Shortage,
         Failure::Os(os) => sort_accept_error(os),
+        Failure::File(_) | Failure::FileEnded => unreachable!("an accept reads no file"),
     }
 }
 

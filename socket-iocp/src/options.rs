@@ -164,9 +164,9 @@ impl Options {
         self
     }
 
-    /// The most bytes in the async sends outstanding on one socket, each counted whole from its issue to its callback; a send
-    /// that would make it more, be it the only one, is [`ErrorCode::QueueFull`], and nothing is queued. Default: no limit
-    /// but memory.
+    /// The most bytes in the async sends outstanding on one socket, each counted whole from its issue to its callback, one from a
+    /// file with 65,536 at most; a send that would make it more, be it the only one, is [`ErrorCode::QueueFull`], and nothing is
+    /// queued. Default: no limit but memory.
     pub fn max_queued_bytes(mut self, bytes: u32) -> Options {
         self.max_queued_bytes = bytes;
         self

@@ -112,6 +112,10 @@ mod bugs {
         HostForgotten,
         /// An attempt to connect to a host that has come second stays open.
         AttemptLeaked,
+        /// Each part of a file that is sent begins where the first did.
+        FileFromTheBeginning,
+        /// A file that is too short for its send ends its socket in order.
+        FileEndsInOrder,
 
         of several:
         /// A push does not publish what it pushes.

@@ -314,7 +314,7 @@ impl<H: Handler> PortHandle<H> {
     /// ```
     ///
     /// Errors: as [`send`](PortHandle::send); `InvalidArgument` (too many buffers, more bytes than a `usize` counts, or a buffer
-    /// that came back from a vectored send).
+    /// that came back from a vectored send, or is a file).
     ///
     /// See [`sendmsg(2)`](https://man7.org/linux/man-pages/man2/sendmsg.2.html).
     pub fn send_vectored<P: AsMut<[SendBuffer]>>(
@@ -472,6 +472,11 @@ impl<H: Handler> PortHandle<H> {
             H::Write,
         ) -> Result<(), Refused<H::Write>>,
     ) -> Result<(), Rejected<H::Write>> {
+        if buffer.is_file()
+            && let Err(error) = self.require(socket, Kind::Stream)
+        {
+            return Err(Rejected { error, buffer, write });
+        }
         #[cfg(feature = "tracing")]
         let bytes = buffer.len();
         let mut given = Some((buffer, write));
@@ -491,8 +496,9 @@ impl<H: Handler> PortHandle<H> {
         }
     }
 
-    /// The bytes in the async sends outstanding on this socket, each counted whole from its issue to its callback. From any
-    /// thread, at once: others may be sending and completing meanwhile. It says how far behind the peer is.
+    /// The bytes in the async sends outstanding on this socket, each counted whole from its issue to its callback, one from a file
+    /// with 65,536 at most. From any thread, at once: others may be sending and completing meanwhile. It says how far behind the
+    /// peer is.
     ///
     /// Errors: `Unsupported` (the port does not count them: it has neither [`Options::max_queued_bytes`] nor
     /// [`Options::high_watermark`]), `Closed`, `WrongPort`, `BadHandle`.

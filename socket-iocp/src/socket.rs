@@ -32,7 +32,7 @@
 use crate::buffer::ReadBuffer;
 use crate::handle::{Marks, NodeRef};
 use crate::planted::planted;
-use crate::send_queue::SendQueue;
+use crate::send_queue::{SendQueue, Work};
 use crate::sys::{Failure, SocketIo};
 use crate::time::{Limit, Moment};
 use crate::{Error, ErrorCode, Watermark};
@@ -436,6 +436,7 @@ impl<W> Machine<W> {
                 self.connect = Connect::Over;
                 self.end(Some(Error::from_os(os)), Close::Background);
             }
+            Err(Failure::File(_) | Failure::FileEnded) => unreachable!("a connect reads no file"),
         }
     }
 
@@ -503,6 +504,7 @@ impl<W> Machine<W> {
                 self.recv = RecvState::Idle;
                 self.end(Some(self.cause(os)), Close::Background);
             }
+            Err(Failure::File(_) | Failure::FileEnded) => unreachable!("a recv reads no file"),
         }
     }
 
@@ -533,16 +535,48 @@ impl<W> Machine<W> {
         if bytes != 0 {
             self.quiet_intervals = 0;
         }
+        let ending = result.err().and_then(|failure| self.ending_of_send(failure));
         let finished = self.sends.complete(bytes);
         if result == Err(Failure::Shortage) {
             self.sends.pause();
         }
-        if let (Err(Failure::Os(os)), false) = (result, self.is_ending()) {
-            let error = self.cause(os);
-            self.end(Some(error), Close::Background);
+        if let (Some((error, close)), false) = (ending, self.is_ending()) {
+            self.end(Some(error), close);
             self.sends.fail(error);
         }
         finished
+    }
+
+    /// How a send that failed ends the socket, if it does. Behind a file that does not go to its end nothing may follow, not even
+    /// the end of the connection in order: its peer would take what it has for all.
+    fn ending_of_send(&self, failure: Failure) -> Option<(Error, Close)> {
+        match failure {
+            Failure::Os(os) if self.sends.is_at_file() => Some((self.cause(os), Close::Reset)),
+            Failure::Os(os) => Some((self.cause(os), Close::Background)),
+            // It was to end already: what the file is like does not matter any more.
+            Failure::File(_) | Failure::FileEnded if self.sends.is_being_cut() => None,
+            Failure::File(os) => Some((Error::from_os(os), Close::Reset)),
+            Failure::FileEnded if planted!(FileEndsInOrder) => {
+                Some((ErrorCode::FileTooShort.into(), Close::Background))
+            }
+            Failure::FileEnded => Some((ErrorCode::FileTooShort.into(), Close::Reset)),
+            Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled => None,
+        }
+    }
+
+    /// A part of a file has gone at once: if more of one is to come, no send is started before
+    /// [`go_on_sending`](Machine::go_on_sending). Whether that is so.
+    pub(crate) fn rest_from_sending(&mut self) -> bool {
+        let rests = self.sends.is_at_file();
+        if rests {
+            self.sends.pause();
+        }
+        rests
+    }
+
+    /// Sends go on after a rest, in their turn among other sockets' work. Whether there are any.
+    pub(crate) fn go_on_sending(&mut self) -> bool {
+        self.sends.resume() && self.sends.can_start()
     }
 
     /// There may be memory again, which the kernel has refused to a recv or a send. True if an operation waits for it.
@@ -581,8 +615,8 @@ impl<W> Machine<W> {
 
     // ---- what is to be done ----
 
-    /// Where a send is started from: the backend's bits, and the slices.
-    pub(crate) fn start_send(&mut self) -> (&mut SocketIo, impl Iterator<Item = &[u8]>) {
+    /// Where a send is started from: the backend's bits, and what is to be sent.
+    pub(crate) fn start_send(&mut self) -> (&mut SocketIo, Work<'_, impl Iterator<Item = &[u8]>>) {
         (&mut self.io, self.sends.start())
     }
 

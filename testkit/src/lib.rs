@@ -19,6 +19,7 @@ pub mod platform;
 mod probe;
 pub mod proxy;
 mod talk;
+mod test_file;
 mod threads;
 mod watched;
 
@@ -36,8 +37,9 @@ pub use ledger::{Account, Book, FINGERPRINT_OF_NOTHING, Ledger, fingerprint};
 pub use left_out::{LEFT_OUT, LeftOut, On, left_out};
 pub use own_process::in_own_process;
 pub use platform::{open_descriptors, resident_kib};
-pub use probe::{Event, Mail, Probe, Reaction};
+pub use probe::{Completion, Event, Mail, Probe, Reaction, completions};
 pub use talk::{Crowd, Talk, crowd, talk};
+pub use test_file::TestFile;
 pub use threads::{threads, wait_for_threads};
 pub use watched::{run, say_left_out, watched};
 

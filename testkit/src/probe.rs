@@ -1,7 +1,8 @@
 //! A handler that writes down every callback and lets a test react to it.
 
 use socket_iocp::{
-    Context, Datagram, Error, Farewell, Handler, PortHandle, ReadBuffer, Sent, Socket, SocketHandle, Watermark,
+    Context, Datagram, Error, ErrorCode, Farewell, Handler, PortHandle, ReadBuffer, Sent, Socket, SocketHandle,
+    Watermark,
 };
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -78,6 +79,18 @@ impl Event {
             _ => None,
         }
     }
+}
+
+/// A send's completion: its state, its error, how many bytes had gone.
+pub type Completion = (u64, Option<ErrorCode>, usize);
+
+/// The completions of the sends among these callbacks.
+pub fn completions(log: &[Event]) -> Vec<Completion> {
+    let completion = |event: &Event| match event {
+        Event::Sent { write, result, bytes, .. } => Some((*write, result.err().map(|error| error.code()), *bytes)),
+        _ => None,
+    };
+    log.iter().filter_map(completion).collect()
 }
 
 /// What a test does inside a callback, after it was written down. For an accept its answer is the socket's state (`None`:
@@ -196,6 +209,11 @@ impl Probe {
             let found: Vec<Event> = log.iter().filter(|event| is_one(event)).cloned().collect();
             (found.len() >= count).then_some(found)
         })
+    }
+
+    /// Waits for so many sends of the port to be reported; all of them so far.
+    pub fn wait_for_sends(&self, count: usize) -> Vec<Completion> {
+        self.wait_for("sends", |log| Some(completions(log)).filter(|all| all.len() >= count))
     }
 
     /// Waits for the next accepted connection after `seen` others.

@@ -96,6 +96,28 @@ static inline void close_file( SOCKET file )
     close( file );
 }
 
+#define NO_FILE_AT_ALL ( -1 )
+
+/* A new file that goes when it is closed. */
+static inline socket_iocp_file temporary_file( void )
+{
+    char name[] = "/tmp/socket_iocp_test_XXXXXX";
+    int file = mkstemp( name );
+    if( file != -1 )
+        unlink( name );
+    return file;
+}
+
+static inline int write_to_file( socket_iocp_file file, const void *bytes, size_t count )
+{
+    return write( file, bytes, count ) == (ssize_t)count;
+}
+
+static inline void close_own_file( socket_iocp_file file )
+{
+    close( file );
+}
+
 static inline int open_pipe( SOCKET ends[2] )
 {
     return pipe( ends ) == 0;

@@ -120,6 +120,28 @@ static inline void close_file( SOCKET file )
     CloseHandle( (HANDLE)file );
 }
 
+#define NO_FILE_AT_ALL INVALID_HANDLE_VALUE
+
+/* A new file that goes when it is closed. */
+static inline socket_iocp_file temporary_file( void )
+{
+    char folder[MAX_PATH], name[MAX_PATH];
+    if( GetTempPathA( sizeof folder, folder ) == 0 || GetTempFileNameA( folder, "sio", 0, name ) == 0 )
+        return NO_FILE_AT_ALL;
+    return CreateFileA( name, GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE, NULL );
+}
+
+static inline int write_to_file( socket_iocp_file file, const void *bytes, size_t count )
+{
+    DWORD written;
+    return WriteFile( file, bytes, (DWORD)count, &written, NULL ) && written == count;
+}
+
+static inline void close_own_file( socket_iocp_file file )
+{
+    CloseHandle( file );
+}
+
 static inline int open_pipe( SOCKET ends[2] )
 {
     HANDLE from, to;

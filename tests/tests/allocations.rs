@@ -1,9 +1,9 @@
 //! In the steady state a recv, a sync send and an accept allocate nothing and an async send at most one block, from
-//! callbacks and from other threads alike; that block has the copy of what is sent by a copy, and
-//! the buffers of a vectored send.
+//! callbacks and from other threads alike; that block has the copy of what is sent by a copy, the buffers of a vectored send, and
+//! the range of a file.
 
 use socket_iocp::{Context, Datagram, Error, Farewell, Handler, Port, ReadBuffer, SendBuffer, Sent, SocketHandle};
-use socket_iocp_testkit::{Client, Correspondent, Gate, Lab, forever, on_every_backend};
+use socket_iocp_testkit::{Client, Correspondent, Gate, Lab, TestFile, forever, on_every_backend};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ on_every_backend!(
     one_for_a_copy_from_another_thread,
     none_for_a_copy_that_is_sent_again,
     one_for_a_vectored_send,
+    one_for_a_send_from_a_file,
     none_for_shared_bytes_but_the_send,
     none_for_an_accept,
     none_for_datagrams_in_callbacks,
@@ -267,6 +268,20 @@ fn one_for_a_vectored_send(lab: &Lab) {
     COUNTED_BY.set(Some(scene.counter));
     let allocations = scene.count(|round| {
         scene.port.send_vectored(socket, [SendBuffer::from(b"head"), b"body".into()], ()).expect("a live socket");
+        scene.sends.wait_for("a send", round);
+        assert_eq!(client.read(&mut [0; 8]).expect("the bytes"), 8);
+    });
+    COUNTED_BY.set(None);
+    assert_eq!(allocations, ROUNDS);
+}
+
+fn one_for_a_send_from_a_file(lab: &Lab) {
+    let scene = Scene::new(lab, Play::Nothing);
+    let (socket, mut client) = scene.add(lab);
+    let file = Arc::new(TestFile::new(64).open());
+    COUNTED_BY.set(Some(scene.counter));
+    let allocations = scene.count(|round| {
+        scene.port.send_file(socket, file.clone(), 8..16, ()).map_err(|refused| refused.error).expect("a live socket");
         scene.sends.wait_for("a send", round);
         assert_eq!(client.read(&mut [0; 8]).expect("the bytes"), 8);
     });

@@ -73,6 +73,17 @@ mod codes {
     ];
     /// io_uring_enter(2), epoll_wait(2).
     pub(crate) const WAIT: &[i32] = &[libc::ENOMEM, libc::EAGAIN, libc::EBUSY, libc::EINTR];
+    /// pread(2); a network file system's.
+    pub(crate) const READ_FILE: &[i32] = &[
+        libc::EIO,
+        libc::EBADF,
+        libc::EISDIR,
+        libc::EINVAL,
+        libc::EFAULT,
+        libc::ENOMEM,
+        libc::ESTALE,
+        libc::ETIMEDOUT,
+    ];
 }
 
 #[cfg(windows)]
@@ -88,6 +99,8 @@ mod codes {
         &[10061, 10054, 10060, 10065, 10051, 10050, 10048, 10049, 10013, 10022, 64, 121, 1236];
     /// GetQueuedCompletionStatusEx.
     pub(crate) const WAIT: &[i32] = &[8, 1450];
+    /// TransmitFile, of its file.
+    pub(crate) const READ_FILE: &[i32] = &[6, 5, 23, 30, 33, 1117];
 }
 
-pub(crate) use codes::{ACCEPT, CONNECT, RECV, SEND, WAIT};
+pub(crate) use codes::{ACCEPT, CONNECT, READ_FILE, RECV, SEND, WAIT};

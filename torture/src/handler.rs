@@ -150,8 +150,7 @@ impl Handler for Tortured {
     }
 
     fn send(&self, context: &Context<'_, Self>, socket: &mut SocketToken, sent: Sent<WriteToken>) {
-        let bytes: Vec<u8> = sent.buffer.slices().flatten().copied().collect();
-        self.show(context, socket.place, |state| state.sent(socket.place, &sent, &bytes));
+        self.show(context, socket.place, |state| state.sent(socket.place, &sent));
     }
 
     fn error(&self, context: &Context<'_, Self>, socket: SocketToken, farewell: Farewell) {

@@ -17,6 +17,8 @@ macro_rules! async_send {
             | Call::SendParts($len)
             | Call::SendOwned($len)
             | Call::SendWithin($len, _)
+            | Call::SendFile($len)
+            | Call::SendShortFile($len)
     };
 }
 
@@ -45,6 +47,8 @@ struct Send {
     picked: bool,
     /// It is a datagram's, with an address.
     addressed: bool,
+    /// Its file ends too early.
+    short: bool,
 }
 
 /// What the client may read of a send.
@@ -164,6 +168,8 @@ pub(crate) struct Socket {
     connect: Option<Connect>,
     /// It was connected when its time limit was over: it may be ending for that already.
     connected_late: bool,
+    /// A send of a file that is too short was accepted.
+    meets_short_file: bool,
     /// Sends may have ended early: what the client reads is not all that was issued.
     cut: bool,
     /// What the client reads, as far as every send has been reported; and the sends from the first that has not.
@@ -234,6 +240,7 @@ impl Socket {
             timer: None,
             connect: None,
             connected_late: false,
+            meets_short_file: false,
             cut: false,
             gone: Vec::new(),
             parts: VecDeque::new(),
@@ -268,15 +275,15 @@ impl Socket {
         self.connect.is_some_and(|connect| connect.host.is_some())
     }
 
-    /// Whether it ends, or may end, without having been connected in time.
+    /// Whether it ends, or may end, by a reset without anybody's doing: it was not connected in time, or sends what is not there.
     pub(crate) fn may_be_in_vain(&self) -> bool {
-        self.is_connecting() || self.connected_late
+        self.is_connecting() || self.connected_late || self.meets_short_file
     }
 
-    /// Whether its connect may have ended it by now.
+    /// Whether its connect, or a file that is too short, may have ended it by now.
     fn may_have_failed(&self, now: Duration) -> bool {
         let fails = |connect: Connect| connect.whither == Whither::Nobody || connect.cancelled || connect.is_over(now);
-        self.connected_late || self.connect.is_some_and(fails)
+        self.connected_late || self.meets_short_file || self.connect.is_some_and(fails)
     }
 
     /// The socket of before, handed back and added again.
@@ -328,7 +335,7 @@ impl Socket {
         if self.ended {
             return Err(ErrorCode::Closed);
         }
-        if self.mail.is_some() && call == Call::Shutdown {
+        if self.mail.is_some() && matches!(call, Call::Shutdown | Call::SendFile(_) | Call::SendShortFile(_)) {
             return Err(ErrorCode::NotStream);
         }
         match (self.ending, call) {
@@ -407,6 +414,10 @@ impl Socket {
             async_send!(len) => {
                 let limit = if let Call::SendWithin(_, limit_ms) = call { Some(over(limit_ms)) } else { None };
                 self.queue(len, call, limit, now);
+                if matches!(call, Call::SendShortFile(1..)) {
+                    self.sends.back_mut().into_iter().for_each(|send| send.short = true);
+                    self.meets_short_file = true;
+                }
             }
             Call::SyncSendWithin(len, limit_ms) => self.queue(len, call, Some(over(limit_ms)), now),
             Call::CancelRecv => self.recv_cancelled = true,
@@ -435,7 +446,7 @@ impl Socket {
         let (write, len) = (self.next_write, usize::from(len));
         self.cut |= limit.is_some();
         let addressed = call.may_have_address() && self.address_for(write).is_some();
-        self.sends.push_back(Send { write, len, sync, limit, picked: false, addressed });
+        self.sends.push_back(Send { write, len, sync, limit, picked: false, addressed, short: false });
         self.parts.push_back(Part { write, start: self.issued, sent: None });
         self.next_write += 1;
         self.issued += len as u64;
@@ -575,6 +586,7 @@ impl Socket {
         }
         match result {
             Err(_) if ends_alone && bytes <= len => return Ok(()),
+            Ok(()) if send.short => return Err(format!("more was sent than the file has: {self:?}")),
             Ok(()) if bytes != len => return Err(format!("{bytes} of {len} bytes, and success: {self:?}")),
             Ok(()) if self.send_failed && len != 0 => return Err(format!("a success after a failure: {self:?}")),
             Ok(()) => {
@@ -589,6 +601,7 @@ impl Socket {
         let asked = self.ending.is_some() || around.deleted || around.shut_down;
         let explained = match code {
             Some(ErrorCode::Cancelled) if self.may_have_failed(around.now) => true,
+            Some(ErrorCode::FileTooShort) => first && send.short && bytes < len,
             Some(ErrorCode::Cancelled) => asked || around.may_fail || around.closed_behind || self.was_idle(around),
             Some(_) => first && (around.may_fail || around.closed_behind),
             None => true,
@@ -707,6 +720,7 @@ impl Socket {
             (_, Err(ErrorCode::ForeignClose)) => around.closed_behind,
             (_, Err(ErrorCode::TimedOut)) if self.connected_late => true,
             (_, Err(code)) if self.connect.is_some_and(|connect| connect.explains(code, around.now)) => true,
+            (_, Err(ErrorCode::FileTooShort)) => self.meets_short_file && self.send_failed,
             (Some(Ending::Close | Ending::Abort { closing: true }), Ok(()) | Err(ErrorCode::TimedOut)) => true,
             (Some(Ending::Abort { .. }), Err(ErrorCode::Cancelled)) => true,
             (Some(Ending::Remove), Ok(())) => true,

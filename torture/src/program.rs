@@ -132,6 +132,10 @@ pub enum Call {
     CancelTimer,
     /// The cancel of the connect.
     CancelConnect,
+    /// An async send of so many bytes from a file.
+    SendFile(u16),
+    /// The same of a file that ends within the range, if there are bytes.
+    SendShortFile(u16),
 }
 
 impl Call {
@@ -155,6 +159,8 @@ pub enum Faulty {
     Connect,
     /// A worker's next wait.
     Wait,
+    /// The next read of a file.
+    ReadFile,
 }
 
 /// How the port and the network are made.
@@ -328,6 +334,9 @@ fn send(random: &mut Rng) -> Call {
         0 => Call::SendCopy(len),
         1 => Call::SendParts(len),
         2 => Call::SendOwned(len),
+        // One that is too short ends its socket.
+        3 if random.u8(..8) == 0 => Call::SendShortFile(len),
+        3 => Call::SendFile(len),
         _ => Call::Send(len),
     }
 }
@@ -344,6 +353,6 @@ fn length(random: &mut Rng) -> u16 {
 
 fn fault(random: &mut Rng) -> Faulty {
     *random
-        .choice(&[Faulty::Recv, Faulty::Send, Faulty::Accept, Faulty::Connect, Faulty::Wait])
+        .choice(&[Faulty::Recv, Faulty::Send, Faulty::Accept, Faulty::Connect, Faulty::Wait, Faulty::ReadFile])
         .unwrap_or(&Faulty::Recv)
 }

@@ -295,8 +295,9 @@ impl Stage {
             Faulty::Accept => (Operation::Accept, crate::faults::ACCEPT),
             Faulty::Connect => (Operation::Connect, crate::faults::CONNECT),
             Faulty::Wait => (Operation::Wait, crate::faults::WAIT),
+            Faulty::ReadFile => (Operation::ReadFile, crate::faults::READ_FILE),
         };
-        self.world.enter().faulty |= matches!(faulty, Faulty::Recv | Faulty::Send | Faulty::Connect);
+        self.world.enter().faulty |= !matches!(faulty, Faulty::Accept | Faulty::Wait);
         self.network.fail_next(operation, codes[usize::from(which) % codes.len()]);
     }
 

@@ -9,12 +9,13 @@ use crate::refusal;
 use fastrand::Rng;
 use socket_iocp::sim::{Network, Peer};
 use socket_iocp::{
-    Error, ErrorCode, Farewell, ListenerHandle, PortHandle, RawSocket, ReadBuffer, SendBuffer, Sent, SocketHandle,
-    Watermark,
+    Error, ErrorCode, Farewell, ListenerHandle, PortHandle, RawSocket, ReadBuffer, SendBuffer, SendFile, Sent,
+    SocketHandle, Watermark,
 };
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -42,6 +43,20 @@ fn in_parts(given: &Given) -> Vec<SendBuffer> {
     parts.insert(parts.len() / 2, SendBuffer::default());
     parts.insert(0, head.to_vec().into());
     parts
+}
+
+/// A file with what is given to a send in its midst, or all but the second half of it; and where that begins.
+fn in_file(given: &Given, whole: bool) -> (SendFile, Range<u64>) {
+    const BESIDE: u8 = 0x5a;
+    let before = given.write as usize % 5;
+    let mut content = vec![BESIDE; before];
+    content.extend_from_slice(&given.bytes);
+    match whole {
+        true => content.resize(content.len() + before, BESIDE),
+        false => content.truncate(before + given.bytes.len() / 2),
+    }
+    let start = before as u64;
+    (SendFile::simulated(content), start..start + given.bytes.len() as u64)
 }
 
 fn ms(time_ms: u16) -> Duration {
@@ -427,6 +442,13 @@ impl State {
                 (rejected.error, bytes.eq(&given.bytes))
             })
         };
+        let send_file = |len: u16, whole: bool| {
+            let given = socket.give(len.into());
+            let token = WriteToken::new(given.write, len.into(), &held);
+            let (file, range) = in_file(&given, whole);
+            let answer = port.send_file(handle, file, range, token);
+            answer.map_err(|rejected| (rejected.error, rejected.write.len == usize::from(len)))
+        };
         let whole = |answer: Result<(), Error>| answer.map_err(|error| (error, true));
         let answer = match call {
             Call::Recv => whole(port.recv(handle)),
@@ -448,6 +470,8 @@ impl State {
             Call::Timer(delay_ms) => whole(port.timer(handle, ms(delay_ms))),
             Call::CancelTimer => whole(port.cancel_timer(handle)),
             Call::CancelConnect => whole(port.cancel_connect(handle)),
+            Call::SendFile(len) => send_file(len, true),
+            Call::SendShortFile(len) => send_file(len, false),
         };
         let limits = Limits::of(&self.setup, queued, self.unsettled);
         let checked = match answer {
@@ -543,9 +567,11 @@ impl State {
         self.sockets[place].received(result, size, from_client, around)
     }
 
-    pub(crate) fn sent(&mut self, place: usize, sent: &Sent<WriteToken>, buffer: &[u8]) -> Result<(), Broken> {
+    pub(crate) fn sent(&mut self, place: usize, sent: &Sent<WriteToken>) -> Result<(), Broken> {
         let around = self.around(place);
-        if sent.write.len != buffer.len() {
+        let in_memory: usize = sent.buffer.slices().map(<[u8]>::len).sum();
+        let is_whole = if sent.buffer.is_file() { in_memory == 0 } else { in_memory == sent.write.len };
+        if !is_whole || sent.buffer.len() != sent.write.len {
             return Err("a send came back with another buffer".into());
         }
         self.sockets[place].sent(sent.write.write, sent.write.len, sent.result, sent.bytes, around)

@@ -2,7 +2,7 @@
 
 use crate::abi;
 use crate::handler::CHandler;
-use engine::{Error, ErrorCode, PortHandle, Socket};
+use engine::{Error, ErrorCode, PortHandle, SendFile, Socket};
 use socket2::{SockAddr, SockRef};
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
@@ -58,6 +58,18 @@ pub(crate) fn socket_of(number: abi::Socket) -> Result<Socket, Error> {
     // SAFETY: the number is not -1. By the header the caller gives the socket away when the call succeeds; until then
     // nothing is done with the value that the caller could not do itself, and on a refusal it is disowned.
     Ok(unsafe { Socket::from_raw_fd(number) })
+}
+
+/// A file of C's as the engine takes it, not to be closed.
+///
+/// # Safety
+/// It stays open until the value is dropped.
+pub(crate) unsafe fn file_of(file: abi::File) -> Result<SendFile, Error> {
+    if file < 0 {
+        return Err(Error::with_os(ErrorCode::BadSocket, libc::EBADF));
+    }
+    // SAFETY: the caller's promise; it is not -1.
+    Ok(unsafe { SendFile::from_raw(file) })
 }
 
 /// Leaves a socket to C, open.

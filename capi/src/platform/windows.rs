@@ -2,11 +2,12 @@
 
 use crate::abi;
 use crate::handler::CHandler;
-use engine::{Error, ErrorCode, PortHandle, Socket};
+use engine::{Error, ErrorCode, PortHandle, SendFile, Socket};
 use socket2::{SockAddr, SockRef};
 use std::ffi::c_int;
 use std::os::windows::io::{BorrowedSocket, FromRawSocket, IntoRawSocket};
 use std::ptr;
+use windows_sys::Win32::Foundation::{ERROR_INVALID_HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Networking::WinSock::{INVALID_SOCKET, SOCKADDR, WSAGetLastError, WSASetLastError};
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
@@ -40,6 +41,18 @@ pub(crate) fn socket_of(number: abi::Socket) -> Result<Socket, Error> {
     // SAFETY: the number is not INVALID_SOCKET. By the header the caller gives the socket away when the call succeeds;
     // until then nothing is done with the value that the caller could not do itself, and on a refusal it is disowned.
     Ok(unsafe { Socket::from_raw_socket(number) })
+}
+
+/// A file of C's as the engine takes it, not to be closed.
+///
+/// # Safety
+/// It stays open until the value is dropped.
+pub(crate) unsafe fn file_of(file: abi::File) -> Result<SendFile, Error> {
+    if file.is_null() || file == INVALID_HANDLE_VALUE {
+        return Err(Error::with_os(ErrorCode::BadSocket, ERROR_INVALID_HANDLE as c_int));
+    }
+    // SAFETY: the caller's promise; it is not INVALID_HANDLE_VALUE.
+    Ok(unsafe { SendFile::from_raw(file) })
 }
 
 /// Leaves a socket to C, open.

@@ -87,6 +87,7 @@ pub(crate) struct ShutDown {
 }
 
 pub(crate) const THREADS_NONE: i32 = -1;
+pub(crate) const TO_THE_END: u64 = u64::MAX;
 pub(crate) const IO_URING: u32 = 1;
 pub(crate) const READINESS: u32 = 2;
 
@@ -121,6 +122,7 @@ pub(crate) const NOT_OUTSTANDING: c_int = -35;
 pub(crate) const ALREADY_CONNECTED: c_int = -36;
 pub(crate) const NOT_DATAGRAM: c_int = -37;
 pub(crate) const MESSAGE_SIZE: c_int = -38;
+pub(crate) const FILE_TOO_SHORT: c_int = -40;
 
 unsafe extern "C" {
     pub(crate) fn socket_iocp_new(
@@ -193,6 +195,14 @@ unsafe extern "C" {
         write: Handle,
     ) -> c_int;
     pub(crate) safe fn socket_iocp_release_shared(shared: Handle) -> c_int;
+    pub(crate) safe fn socket_iocp_issue_file_send(
+        port: Handle,
+        socket: Handle,
+        file: RawFd,
+        offset: u64,
+        length: u64,
+        write: Handle,
+    ) -> c_int;
     pub(crate) fn socket_iocp_issue_connect(
         port: Handle,
         socket: RawFd,

@@ -16,6 +16,7 @@ fn scripts_make_every_call_of_the_header() {
     let sources = [
         include_str!("../src/interface/callbacks.rs"),
         include_str!("../src/interface/connecting.rs"),
+        include_str!("../src/interface/files.rs"),
         include_str!("../src/interface/issue.rs"),
         include_str!("../src/interface/mail.rs"),
         include_str!("../src/interface/passing.rs"),

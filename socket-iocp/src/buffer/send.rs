@@ -3,14 +3,16 @@
 use super::ReadBuffer;
 use super::addressed::{Addressed, Destination};
 use super::copied::Copied;
+use super::file::{FilePart, FileRange, SendFile};
 use super::owned::Owned;
 use super::parts::Parts;
 use crate::handle::NodeRef;
 use crate::planted::planted;
-use crate::sys::{MAX_GATHER, Segments};
+use crate::sys::{FILE_CHUNK, MAX_GATHER, Segments};
 use crate::{Error, ErrorCode};
 use socket2::SockAddr;
 use std::alloc::Layout;
+use std::ops::RangeBounds;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::{fmt, slice};
@@ -21,7 +23,8 @@ use std::{fmt, slice};
 /// [`ReadBuffer`]. Small ones made on the spot go by [`PortHandle::send_copy`](crate::PortHandle::send_copy), several that belong
 /// together by [`PortHandle::send_vectored`](crate::PortHandle::send_vectored). The same bytes for many sockets are an `Arc<[u8]>`
 /// or `Arc<Vec<u8>>`: each send of a clone costs one count up, and one down when it has been reported. What is none of these, a
-/// range of shared memory say, has an owner: [`from_owner`](SendBuffer::from_owner).
+/// range of shared memory say, has an owner: [`from_owner`](SendBuffer::from_owner). What is in a file goes from there:
+/// [`from_file`](SendBuffer::from_file).
 pub struct SendBuffer(Repr);
 
 enum Repr {
@@ -36,10 +39,11 @@ enum Repr {
     Parts(Parts),
     Owned(Owned),
     Addressed(Addressed),
+    File(FileRange),
 }
 
-// SAFETY: every variant but four is Send and Sync; `Raw` promises as much (see `from_raw`), `Copied` owns its bytes, `Parts` its
-// buffers, which are no thread's, and the owner of `Owned` is Send and Sync.
+// SAFETY: every variant but five is Send and Sync; `Raw` promises as much (see `from_raw`), `Copied` owns its bytes, `Parts` its
+// buffers, which are no thread's, the owner of `Owned` is Send and Sync, and so is the file of `File`.
 unsafe impl Send for SendBuffer {}
 // SAFETY: as above; through `&SendBuffer` the bytes can only be read.
 unsafe impl Sync for SendBuffer {}
@@ -69,6 +73,30 @@ impl SendBuffer {
         Owned::new(owner, NodeRef::<usize>::LAYOUT).map(|owned| SendBuffer(Repr::Owned(owned)))
     }
 
+    /// A range of a file, as [`PortHandle::send_file`](crate::PortHandle::send_file) sends it, for a send with a time limit: see
+    /// there. When it is refused, the file comes back.
+    ///
+    /// Errors: `InvalidArgument` (no regular file; a range that ends before it begins, or beyond what a file can be, or with more
+    /// bytes than a `usize` counts), `NoMemory`, or the system's.
+    pub fn from_file(file: impl Into<SendFile>, range: impl RangeBounds<u64>) -> Result<SendBuffer, (Error, SendFile)> {
+        SendBuffer::of_file(file.into(), &range, NodeRef::<usize>::LAYOUT)
+    }
+
+    /// A range of a file, in a block that has room for a node of this layout.
+    pub(crate) fn of_file(
+        file: SendFile,
+        range: &impl RangeBounds<u64>,
+        room: Layout,
+    ) -> Result<SendBuffer, (Error, SendFile)> {
+        match file.locate(range) {
+            Ok(located) => match FileRange::new(file, located, room) {
+                Ok(range) => Ok(SendBuffer(Repr::File(range))),
+                Err(file) => Err((ErrorCode::NoMemory.into(), file)),
+            },
+            Err(error) => Err((error, file)),
+        }
+    }
+
     /// The caller's memory, as the C interface takes it.
     ///
     /// # Safety
@@ -82,9 +110,9 @@ impl SendBuffer {
 
     /// These buffers as one, in a block that has room for a node of this layout; they are left empty. A failure leaves them as
     /// they were. Errors: `InvalidArgument` (too many of them, more bytes than a `usize` counts, or one that is of parts
-    /// itself), `NoMemory`.
+    /// itself, or a file), `NoMemory`.
     pub(crate) fn gathered(parts: &mut [SendBuffer], room: Layout) -> Result<SendBuffer, Error> {
-        let in_pieces = parts.iter().all(|part| !matches!(part.0, Repr::Parts(_)));
+        let in_pieces = parts.iter().all(|part| !matches!(part.0, Repr::Parts(_) | Repr::File(_)));
         let countable = parts.iter().try_fold(0_usize, |sum, part| sum.checked_add(part.len())).is_some();
         if parts.len() > SendBuffer::MAX_PARTS || !in_pieces || !countable {
             return Err(ErrorCode::InvalidArgument.into());
@@ -146,12 +174,14 @@ impl SendBuffer {
             Repr::Owned(owned) => unsafe { owned.carrier().room_for(wanted) },
             // SAFETY: as above.
             Repr::Addressed(block) => unsafe { block.carrier().room_for(wanted) },
+            // SAFETY: as above.
+            Repr::File(range) => unsafe { range.carrier().room_for(wanted) },
             _ => None,
         }
     }
 
-    /// The bytes of a buffer that is in one piece; of several parts none. They do not move while the value does: no variant keeps
-    /// them inline.
+    /// The bytes of a buffer that is in one piece; of several parts, and of a file, none. They do not move while the value does: no
+    /// variant keeps them inline.
     fn piece(&self) -> &[u8] {
         match &self.0 {
             Repr::Vec(bytes) => bytes,
@@ -160,7 +190,7 @@ impl SendBuffer {
             Repr::SharedVec(bytes) => bytes,
             Repr::Static(bytes) => bytes,
             Repr::Read(bytes) => bytes,
-            Repr::Raw(_, 0) | Repr::Parts(_) => &[],
+            Repr::Raw(_, 0) | Repr::Parts(_) | Repr::File(_) => &[],
             // SAFETY: `from_raw`'s caller promised it.
             Repr::Raw(data, len) => unsafe { slice::from_raw_parts(*data, *len) },
             Repr::Copied(copied) => copied.bytes(),
@@ -169,12 +199,35 @@ impl SendBuffer {
         }
     }
 
-    /// The number of bytes, in all parts.
+    /// The number of bytes, in all parts; of a file, those of the range.
     pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Parts(parts) => parts.all().iter().map(|part| part.piece().len()).sum(),
             Repr::Addressed(block) => block.buffer().len(),
+            Repr::File(range) => range.len(),
             _ => self.piece().len(),
+        }
+    }
+
+    /// How many of them count as queued: of a file no more than may be in memory, so that a limit of what a slow peer may cost in
+    /// memory does not refuse a file for its length.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        match &self.0 {
+            Repr::File(range) => range.len().min(FILE_CHUNK),
+            _ => self.len(),
+        }
+    }
+
+    /// Whether it is a range of a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self.0, Repr::File(_))
+    }
+
+    /// Of a file, the range but for so many bytes at its beginning, if there are more.
+    pub(crate) fn rest_of_file(&self, sent: usize) -> Option<FilePart<'_>> {
+        match &self.0 {
+            Repr::File(range) => range.rest(sent),
+            _ => None,
         }
     }
 
@@ -183,12 +236,13 @@ impl SendBuffer {
         self.len() == 0
     }
 
-    /// The bytes, if they are in one piece; `None` for those of [`send_vectored`](crate::PortHandle::send_vectored).
+    /// The bytes, if they are in one piece; `None` for those of [`send_vectored`](crate::PortHandle::send_vectored) and of a
+    /// file.
     pub fn as_slice(&self) -> Option<&[u8]> {
-        if matches!(self.0, Repr::Parts(_)) { None } else { Some(self.piece()) }
+        if matches!(self.0, Repr::Parts(_) | Repr::File(_)) { None } else { Some(self.piece()) }
     }
 
-    /// The bytes, piece by piece in their order; some may be empty.
+    /// The bytes, piece by piece in their order; some may be empty. Those of a file are not here.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         self.slices_from(0)
     }
@@ -224,6 +278,14 @@ impl SendBuffer {
             _ => Err(self),
         }
     }
+
+    /// The file given to the send, if it was one.
+    pub fn into_file(self) -> Result<SendFile, SendBuffer> {
+        match self.0 {
+            Repr::File(range) => Ok(range.into_file()),
+            _ => Err(self),
+        }
+    }
 }
 
 /// What is left of a buffer's pieces.
@@ -251,6 +313,10 @@ impl<'q> Slices<'q> {
                 None
             }
             Repr::Addressed(block) => self.start(block.buffer(), sent),
+            Repr::File(_) => {
+                *self = Slices::none();
+                None
+            }
             _ => Some(&buffer.piece()[sent..]),
         }
     }

@@ -91,7 +91,7 @@ impl<H: Handler> Slot<H> {
         queue: &Queue,
         to: Option<&Mailbox>,
     ) -> Result<Option<NodeRef<H::Write>>, Refused<H::Write>> {
-        let len = buffer.len();
+        let len = buffer.queued_bytes();
         let node =
             NodeRef::allocate(self.index(), buffer, write).map_err(|(buffer, write)| (NO_NODE, buffer, write))?;
         node.set_limit(limit);

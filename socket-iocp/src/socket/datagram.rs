@@ -74,6 +74,7 @@ impl<W> Machine<W> {
             Ok(bytes) => Some(Ok(bytes)),
             Err(Failure::Os(os)) => Some(Err(Error::from_os(os))),
             Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => None,
+            Err(Failure::File(_) | Failure::FileEnded) => unreachable!("a datagram is in no file"),
         };
         let finished = self.sends.complete_datagram(outcome);
         if result == Err(Failure::Shortage) {

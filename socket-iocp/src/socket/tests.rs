@@ -1,6 +1,7 @@
 //! The rules of the contract, on the state machine alone.
 
 mod datagrams;
+mod files;
 mod watermarks;
 
 use super::*;
@@ -30,7 +31,10 @@ fn steps_in_transit(machine: &mut Under, in_transit: bool) -> Vec<Step> {
     std::iter::from_fn(|| {
         let step = machine.next_step(in_transit)?;
         match step {
-            Step::StartSend => assert_ne!(machine.start_send().1.count(), 0),
+            Step::StartSend => match machine.start_send().1 {
+                Work::Bytes(slices) => assert_ne!(slices.count(), 0),
+                Work::File(part) => assert_ne!(part.len, 0),
+            },
             Step::StartSendTo => _ = machine.start_send_to().2.count(),
             _ => {}
         }

@@ -11,6 +11,9 @@
 //!   that one [`Completion`] of the same kind and key will come from [`next`](Backend::next), exactly one, whatever
 //!   happens. A backend may instead answer a pending operation with [`Completion::Ready`]: then the
 //!   operation has ended without effect and the worker submits it again, with the bytes as they are then.
+//! - [`send_file`](Backend::send_file) is a send whose bytes are in a file, and its completion a send's. It may move any beginning
+//!   of what is asked for, and reads at most [`FILE_CHUNK`] bytes into memory at a time. The file stays open until the completion,
+//!   as the bytes of a send stay.
 //! - [`cancel`](Backend::cancel) asks for an early end. `Done`: the operation is over and no completion will come.
 //!   `Requested`: the operation's own completion will come, as `Cancelled` or as whatever it became.
 //! - Memory: the bytes of a send and the buffer of a recv belong to the kernel from submission to completion. The state
@@ -34,7 +37,7 @@
 //! A result carries the system's code in [`Failure::Os`]: `errno`, or an error of Winsock or Windows. EINTR and spurious
 //! EAGAIN never leave a backend as errors: the backend answers [`Failure::Again`], and the worker submits the operation
 //! again. No read buffer: [`Failure::NoBuffer`]. No memory in the kernel for an operation that may well succeed later:
-//! [`Failure::Shortage`].
+//! [`Failure::Shortage`]. A file that cannot be read is no failure of the socket's: [`Failure::File`], [`Failure::FileEnded`].
 //!
 //! # Threads
 //! A backend is made on the thread that calls `new`, so that errors reach it, and then moves to its worker, which calls
@@ -42,7 +45,7 @@
 //! it, one at a time, and the descriptor of [`pollable`](Backend::pollable) is readable whenever a completion or a
 //! wake-up is there to be taken, or the deadline given to [`set_deadline`](Backend::set_deadline) has passed.
 
-use crate::buffer::{BufferPool, Destination, ReadBuffer};
+use crate::buffer::{BufferPool, Destination, FilePart, ReadBuffer};
 use crate::{BackendKind, Error, ErrorCode, Options, RawSocket};
 use socket2::SockAddr;
 #[cfg(unix)]
@@ -151,6 +154,10 @@ pub(crate) enum Failure {
     Shortage,
     /// Cancelled as asked; nothing was moved.
     Cancelled,
+    /// Of a send from a file: the file could not be read, by the system's code; nothing was moved.
+    File(i32),
+    /// Of a send from a file: the file ends where the send was to begin.
+    FileEnded,
 }
 
 /// A connection taken from a listener.
@@ -401,6 +408,23 @@ impl Backend {
         each!(self, backend => backend.send(io, key, socket, slices), iocp => backend.send(io, memory, key, socket, slices))
     }
 
+    /// Starts the send of this part of a file, or of its beginning. The file is where it is, and open, until the completion; that
+    /// with fewer bytes than asked is no error.
+    pub(crate) fn send_file(
+        &mut self,
+        io: &mut SocketIo,
+        #[cfg_attr(unix, allow(unused_variables, reason = "there is nothing in it"))] memory: &'static SocketMemory,
+        key: Key,
+        socket: RawSocket,
+        part: FilePart<'_>,
+    ) -> Submitted<usize> {
+        each!(
+            self,
+            backend => backend.send_file(io, key, socket, part),
+            iocp => backend.send_file(io, memory, key, socket, part)
+        )
+    }
+
     /// Starts the recv of one datagram, of as many of its bytes as a buffer holds.
     pub(crate) fn recv_from(
         &mut self,
@@ -612,6 +636,9 @@ pub(crate) fn clock() -> Duration {
 
 /// The most slices in one send.
 pub(crate) const MAX_GATHER: usize = 64;
+
+/// The most bytes of a file that are read into memory for one send.
+pub(crate) const FILE_CHUNK: usize = 64 << 10;
 
 /// Tells whether a backend can be had on this machine, by making one and dropping it.
 pub(crate) fn probe(kind: BackendKind) -> Result<(), Error> {

@@ -160,7 +160,7 @@ impl<H: Handler> Worker<H> {
         if sync {
             slot.head.word.sync_send_reported();
         } else {
-            self.uncount_send(slot, send.buffer.len());
+            self.uncount_send(slot, send.buffer.queued_bytes());
         }
         self.counters().sends.add(u64::from(send.result.is_ok()));
         self.counters().sent_bytes.add(send.sent as u64);

@@ -35,7 +35,7 @@ impl<H: Handler> Worker<H> {
         let counted = self.shared().queue.counts() && !node.is_sync();
         if counted {
             self.counters().queued_sends.add(1);
-            self.counters().queued_bytes.add(node.content().buffer.len() as u64);
+            self.counters().queued_bytes.add(node.content().buffer.queued_bytes() as u64);
         }
         self.local(slot).machine.borrow_mut().issue_send(node);
         if counted {

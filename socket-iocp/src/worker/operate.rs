@@ -4,6 +4,7 @@ use super::{SHORTAGE_PAUSE, Worker};
 use crate::handle::Slot;
 use crate::handler::Handler;
 use crate::planted::planted;
+use crate::send_queue::Work;
 use crate::socket::{Close, Step, Stop};
 use crate::sys::net::Identity;
 use crate::sys::{
@@ -35,6 +36,7 @@ impl<H: Handler> Worker<H> {
     /// Does what the state machine says until it has nothing more. Whether a callback is due.
     pub(super) fn advance(&self, slot: &'static Slot<H>) -> bool {
         let local = self.local(slot);
+        let mut rests = false;
         loop {
             let step = local.machine.borrow_mut().next_step(slot.head.word.in_transit());
             let Some(step) = step else { break };
@@ -46,7 +48,11 @@ impl<H: Handler> Worker<H> {
                         break;
                     }
                 }
-                Step::StartSend => self.start_send(slot),
+                Step::StartSend => {
+                    // One part of a file at a time: one that goes as fast as it is read must not keep the worker, nor hold up
+                    // what the socket receives.
+                    rests = self.start_send(slot) && local.machine.borrow_mut().rest_from_sending();
+                }
                 Step::StartSendTo => self.start_send_to(slot),
                 Step::StartRecv | Step::StartRecvFrom => {
                     match step {
@@ -71,6 +77,9 @@ impl<H: Handler> Worker<H> {
                 Step::ShutdownSend => self.shutdown_send(slot),
             }
         }
+        if rests && local.machine.borrow_mut().go_on_sending() {
+            self.mark_dirty(slot.index());
+        }
         self.seal(slot);
         self.watch(slot);
         self.close_if_idle(slot);
@@ -92,17 +101,22 @@ impl<H: Handler> Worker<H> {
         !info.has_socket() || self.shared().net.is_still(info.raw(), identity)
     }
 
-    fn start_send(&self, slot: &'static Slot<H>) {
+    /// Starts the next send. Whether a part of a file has gone by it at once.
+    fn start_send(&self, slot: &'static Slot<H>) -> bool {
         let local = self.local(slot);
-        let submitted = {
+        let (submitted, from_file) = {
             let mut machine = local.machine.borrow_mut();
-            let (io, slices) = machine.start_send();
+            let (io, work) = machine.start_send();
             let mut backend = self.backend.borrow_mut();
-            backend.send(io, self.memory(slot), Worker::key(slot), local.info.raw(), slices)
+            let (memory, key, raw) = (self.memory(slot), Worker::key(slot), local.info.raw());
+            match work {
+                Work::Bytes(slices) => (backend.send(io, memory, key, raw, slices), false),
+                Work::File(part) => (backend.send_file(io, memory, key, raw, part), true),
+            }
         };
-        if let Submitted::Done(result) = submitted {
-            self.send_ended(slot, result);
-        }
+        let Submitted::Done(result) = submitted else { return false };
+        self.send_ended(slot, result);
+        from_file && result.is_ok()
     }
 
     fn start_recv(&self, slot: &'static Slot<H>) {
@@ -213,7 +227,7 @@ impl<H: Handler> Worker<H> {
         self.local(slot).machine.borrow_mut().send_ended(result);
         self.count_shortage(failure);
         match failure {
-            Some(Failure::Os(_)) => self.seal(slot),
+            Some(Failure::Os(_) | Failure::File(_) | Failure::FileEnded) => self.seal(slot),
             Some(Failure::Shortage) => self.retry_later(),
             _ => {}
         }

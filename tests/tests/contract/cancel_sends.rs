@@ -1,7 +1,7 @@
 //! The cancel of sends that are picked by their states: those end with what had gone of them, and the others go on.
 
 use socket_iocp::{Context, ErrorCode, Port, PortHandle, SocketHandle};
-use socket_iocp_testkit::{Client, Event, Lab, Probe, on_every_backend};
+use socket_iocp_testkit::{Client, Completion, Event, Lab, Probe, completions, on_every_backend};
 use std::sync::{Arc, OnceLock};
 
 on_every_backend!(
@@ -15,21 +15,6 @@ on_every_backend!(
 
 /// More than the kernel takes when nobody reads.
 const LARGE_BYTES: usize = 32 << 20;
-
-/// A send's completion: its state, its error, its bytes.
-type Completion = (u64, Option<ErrorCode>, usize);
-
-fn completions(log: &[Event]) -> Vec<Completion> {
-    let completion = |event: &Event| match event {
-        Event::Sent { write, result, bytes, .. } => Some((*write, result.err().map(|error| error.code()), *bytes)),
-        _ => None,
-    };
-    log.iter().filter_map(completion).collect()
-}
-
-fn wait_for_sends(port: &Port<Probe>, count: usize) -> Vec<Completion> {
-    port.handler().wait_for("sends", |log| Some(completions(log)).filter(|all| all.len() >= count))
-}
 
 /// A socket with a large send, 0, and nine of 100 bytes behind it.
 fn sending(lab: &Lab, probe: Probe) -> (Port<Probe>, SocketHandle, Client) {
@@ -47,13 +32,13 @@ fn those_picked_end_and_the_others_go_on(lab: &Lab) {
     let (port, handle, mut client) = sending(lab, Probe::silent());
     port.cancel_sends(handle, |write| write % 2 == 1).expect("a live socket");
     let odd: Vec<Completion> = (0..5).map(|half| (2 * half + 1, Some(ErrorCode::Cancelled), 0)).collect();
-    assert_eq!(wait_for_sends(&port, 5), odd);
+    assert_eq!(port.handler().wait_for_sends(5), odd);
     port.shutdown_send(handle).expect("a live socket");
     let read = client.read_to_end().expect("the others, and a FIN");
     let expected = (1..5).flat_map(|half| [2 * half as u8; 100]);
     assert!(read[..LARGE_BYTES].iter().all(|byte| *byte == 0));
     assert!(read[LARGE_BYTES..].iter().copied().eq(expected));
-    let even: Vec<u64> = wait_for_sends(&port, 10)[5..].iter().map(|(write, ..)| *write).collect();
+    let even: Vec<u64> = port.handler().wait_for_sends(10)[5..].iter().map(|(write, ..)| *write).collect();
     assert_eq!(even, [0, 2, 4, 6, 8]);
 }
 
@@ -62,14 +47,14 @@ fn one_that_has_begun_ends_with_its_part(lab: &Lab) {
     // It has begun.
     client.read_exact(1).expect("a live connection");
     port.cancel_sends(handle, |write| *write == 0).expect("a live socket");
-    let first = wait_for_sends(&port, 1)[0];
+    let first = port.handler().wait_for_sends(1)[0];
     assert!(matches!(first, (0, Some(ErrorCode::Cancelled), 1..LARGE_BYTES)), "{first:?}");
     port.shutdown_send(handle).expect("a live socket");
     let read = client.read_to_end().expect("the others, and a FIN");
     assert_eq!(read.len() + 1, first.2 + 900);
     let expected = (1..10).flat_map(|write| [write; 100]);
     assert!(read[first.2 - 1..].iter().copied().eq(expected));
-    assert!(wait_for_sends(&port, 10)[1..].iter().all(|(_, code, _)| code.is_none()));
+    assert!(port.handler().wait_for_sends(10)[1..].iter().all(|(_, code, _)| code.is_none()));
 }
 
 fn it_tells_in_a_callback_whether_it_has_picked_any(lab: &Lab) {
@@ -87,9 +72,9 @@ fn it_tells_in_a_callback_whether_it_has_picked_any(lab: &Lab) {
     let (port, handle, mut client) = sending(lab, Probe::reacting(reaction));
     port.recv(handle).expect("a live socket");
     client.write_all(b"x").expect("a live connection");
-    assert_eq!(wait_for_sends(&port, 1), [(5, Some(ErrorCode::Cancelled), 0)]);
+    assert_eq!(port.handler().wait_for_sends(1), [(5, Some(ErrorCode::Cancelled), 0)]);
     client.read_exact(LARGE_BYTES + 800).expect("a live connection");
-    assert!(wait_for_sends(&port, 10)[1..].iter().all(|(_, code, _)| code.is_none()));
+    assert!(port.handler().wait_for_sends(10)[1..].iter().all(|(_, code, _)| code.is_none()));
 }
 
 fn what_it_calls_is_as_another_threads(lab: &Lab) {
@@ -114,7 +99,7 @@ fn what_it_calls_is_as_another_threads(lab: &Lab) {
     inner.set(PortHandle::clone(&port)).expect("once");
     port.recv(handle).expect("a live socket");
     client.write_all(b"x").expect("a live connection");
-    let all = wait_for_sends(&port, 10);
+    let all = port.handler().wait_for_sends(10);
     let gone: usize = all.iter().map(|(.., bytes)| bytes).sum();
     assert!(all.iter().take(10).all(|(_, code, _)| *code == Some(ErrorCode::Cancelled)), "{all:?}");
     assert_eq!(&client.read_exact(gone + 6).expect("a live connection")[gone..], b"behind");
@@ -132,7 +117,7 @@ fn all_of_them_before_a_fin(lab: &Lab) {
     let (port, handle, mut client) = sending(lab, Probe::silent());
     port.shutdown_send(handle).expect("a live socket");
     port.cancel_sends(handle, |_| true).expect("a live socket");
-    let all = wait_for_sends(&port, 10);
+    let all = port.handler().wait_for_sends(10);
     assert!(all.iter().all(|(_, code, _)| *code == Some(ErrorCode::Cancelled)), "{all:?}");
     let gone: usize = all.iter().map(|(.., bytes)| bytes).sum();
     assert_eq!(client.read_to_end().expect("a beginning and the FIN").len(), gone);

@@ -44,6 +44,8 @@ mod ending_in_callbacks;
 mod endless_empty_sends;
 mod everything_pending;
 mod failures;
+mod file_sends;
+mod file_sends_ended;
 mod half_close;
 mod idle_sockets_are_not_watched;
 mod idle_timeout;

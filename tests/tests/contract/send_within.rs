@@ -1,7 +1,7 @@
 //! A send with a time limit: what has not gone by then does not go, and what is behind it does.
 
 use socket_iocp::{ErrorCode, Port, SocketHandle};
-use socket_iocp_testkit::{Calm, Client, Event, Lab, Probe, on_every_backend};
+use socket_iocp_testkit::{Calm, Client, Lab, Probe, completions, on_every_backend};
 use std::time::Duration;
 
 on_every_backend!(
@@ -16,21 +16,6 @@ const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 /// More than the kernel takes when nobody reads.
 const LARGE_BYTES: usize = 32 << 20;
 
-/// A send's completion: its state, its error, its bytes.
-type Completion = (u64, Option<ErrorCode>, usize);
-
-fn completions(log: &[Event]) -> Vec<Completion> {
-    let completion = |event: &Event| match event {
-        Event::Sent { write, result, bytes, .. } => Some((*write, result.err().map(|error| error.code()), *bytes)),
-        _ => None,
-    };
-    log.iter().filter_map(completion).collect()
-}
-
-fn wait_for_sends(port: &Port<Probe>, count: usize) -> Vec<Completion> {
-    port.handler().wait_for("sends", |log| Some(completions(log)).filter(|all| all.len() >= count))
-}
-
 fn start(lab: &Lab) -> (Port<Probe>, SocketHandle, Client) {
     let port = Port::new(Probe::silent(), lab.options()).expect("a port");
     let (socket, client) = lab.pair();
@@ -42,11 +27,11 @@ fn one_that_has_begun_ends_with_its_part(lab: &Lab) {
     let (port, handle, mut client) = start(lab);
     port.send_within(handle, vec![1; LARGE_BYTES], 1, SHORT).expect("a live socket");
     port.send(handle, vec![2; 1000], 2).expect("a live socket");
-    let first = wait_for_sends(&port, 1)[0];
+    let first = port.handler().wait_for_sends(1)[0];
     assert!(matches!(first, (1, Some(ErrorCode::TimedOut), 1..LARGE_BYTES)), "{first:?}");
     port.shutdown_send(handle).expect("a live socket");
     let read = client.read_to_end().expect("both, and a FIN");
-    assert_eq!(wait_for_sends(&port, 2)[1], (2, None, 1000));
+    assert_eq!(port.handler().wait_for_sends(2)[1], (2, None, 1000));
     assert_eq!(read.len(), first.2 + 1000);
     let (own, behind) = read.split_at(first.2);
     assert!(own.iter().all(|byte| *byte == 1) && behind.iter().all(|byte| *byte == 2));
@@ -57,10 +42,10 @@ fn one_behind_a_send_that_waits_ends_before_it(lab: &Lab) {
     port.send(handle, vec![1; LARGE_BYTES], 1).expect("a live socket");
     port.send_within(handle, vec![2; 1000], 2, SHORT).expect("a live socket");
     port.send(handle, vec![3; 1000], 3).expect("a live socket");
-    assert_eq!(wait_for_sends(&port, 1), [(2, Some(ErrorCode::TimedOut), 0)]);
+    assert_eq!(port.handler().wait_for_sends(1), [(2, Some(ErrorCode::TimedOut), 0)]);
     port.shutdown_send(handle).expect("a live socket");
     let read = client.read_to_end().expect("the others, and a FIN");
-    assert_eq!(wait_for_sends(&port, 3)[1..], [(1, None, LARGE_BYTES), (3, None, 1000)]);
+    assert_eq!(port.handler().wait_for_sends(3)[1..], [(1, None, LARGE_BYTES), (3, None, 1000)]);
     let (first, third) = read.split_at(LARGE_BYTES);
     assert!(first.iter().all(|byte| *byte == 1) && *third == [3; 1000]);
 }
@@ -68,13 +53,13 @@ fn one_behind_a_send_that_waits_ends_before_it(lab: &Lab) {
 fn a_sync_send_has_a_limit_too(lab: &Lab) {
     let (port, handle, mut client) = start(lab);
     port.sync_send_within(handle, vec![1; LARGE_BYTES], 1, SHORT).expect("a live socket");
-    let (write, code, bytes) = wait_for_sends(&port, 1)[0];
+    let (write, code, bytes) = port.handler().wait_for_sends(1)[0];
     assert_eq!((write, code), (1, Some(ErrorCode::TimedOut)));
     // It is free again, and the next has no limit.
     port.sync_send(handle, vec![2; 1000], 2).expect("none is outstanding");
     let read = client.read_exact(bytes + 1000).expect("a live connection");
     assert!(read[..bytes].iter().all(|byte| *byte == 1) && read[bytes..] == [2; 1000]);
-    assert_eq!(wait_for_sends(&port, 2)[1], (2, None, 1000));
+    assert_eq!(port.handler().wait_for_sends(2)[1], (2, None, 1000));
 }
 
 fn what_goes_in_time_succeeds(lab: &Lab) {
@@ -84,7 +69,7 @@ fn what_goes_in_time_succeeds(lab: &Lab) {
     }
     port.sync_send_within(handle, b"", 10, LONG).expect("a live socket");
     assert_eq!(client.read_exact(1000).expect("a live connection").len(), 1000);
-    let all = wait_for_sends(&port, 11);
+    let all = port.handler().wait_for_sends(11);
     assert!(all.iter().enumerate().all(|(at, (write, code, _))| *write == at as u64 && code.is_none()), "{all:?}");
 }
 

@@ -208,7 +208,7 @@ pub(super) extern "C" fn ended(number: RawFd, user: Handle) {
             (_, 0 | c::TIMED_OUT) if is_shut_down(socket.port) => true,
             (_, c::TIMED_OUT) => out_of_time || is_idle(socket.port),
             (_, c::REFUSED) => refused,
-            (_, c::RESET | c::BROKEN_PIPE) => socket.may_fail,
+            (_, c::RESET | c::BROKEN_PIPE | c::FILE_TOO_SHORT) => socket.may_fail,
             _ => false,
         };
         if explained { Ok(()) } else { Err(format!("a farewell with {status} for no reason")) }

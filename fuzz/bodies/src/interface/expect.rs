@@ -2,7 +2,7 @@
 
 use super::mail::Kind;
 use super::script::What;
-use super::world::{Bytes, Ending, Limit, Recv, Send, Socket, Timer, World};
+use super::world::{Bytes, Ending, Limit, Recv, Send, Socket, Timer, World, queued_of_file};
 use crate::c::{self, Handle};
 use std::ffi::c_int;
 
@@ -12,7 +12,7 @@ pub(super) struct Call {
     pub(super) port: Handle,
     pub(super) socket: Handle,
     pub(super) length: usize,
-    /// Bytes are to be sent, and NULL is given for them.
+    /// Bytes are to be sent, and NULL is given for them, or no file.
     pub(super) no_data: bool,
     /// The time limit of a recv or a send, the delay of a timer.
     pub(super) limit: Option<Limit>,
@@ -35,7 +35,7 @@ impl Call {
     fn wants_another_kind(&self, socket: &Socket) -> Option<c_int> {
         let is_datagram = socket.mail.is_some();
         match self.what {
-            What::Shutdown if is_datagram => Some(c::NOT_STREAM),
+            What::Shutdown | What::FileSend if is_datagram => Some(c::NOT_STREAM),
             _ if self.kind != Kind::Plain && !is_datagram => Some(c::NOT_DATAGRAM),
             _ => None,
         }
@@ -50,7 +50,8 @@ impl World {
     pub(super) fn expected(&self, call: &Call) -> Vec<c_int> {
         let mut wrong = self.wrong_port(call.port);
         wrong.extend(self.wrong_socket(call.port, call.socket));
-        wrong.extend(call.no_data.then_some(c::NULL_POINTER));
+        let missing = if call.what == What::FileSend { c::BAD_SOCKET } else { c::NULL_POINTER };
+        wrong.extend(call.no_data.then_some(missing));
         let is_wrong = call.is_wrong || call.limit.is_some_and(Limit::is_too_long);
         wrong.extend(is_wrong.then_some(c::INVALID_ARGUMENT));
         let at = self.socket_of(call.socket).map(|at| &self.sockets[at]);
@@ -90,14 +91,15 @@ impl World {
             (None, _) => {}
         }
         let (count, bytes) = socket.queued();
+        let length = if call.what == What::FileSend { queued_of_file(call.length) } else { call.length };
         let full = options.max_queued_sends != 0 && count >= options.max_queued_sends as usize
-            || options.max_queued_bytes != 0 && bytes + call.length > options.max_queued_bytes as usize;
+            || options.max_queued_bytes != 0 && bytes + length > options.max_queued_bytes as usize;
         match call.what {
             What::Recv if socket.recv.is_some() => c::BUSY,
             What::Recv if socket.eof => c::EOF,
-            What::SyncSend | What::AsyncSend | What::Shutdown if socket.shutdown => c::SHUTDOWN,
+            What::SyncSend | What::AsyncSend | What::FileSend | What::Shutdown if socket.shutdown => c::SHUTDOWN,
             What::SyncSend if socket.sends.iter().any(|send| send.sync) => c::BUSY,
-            What::AsyncSend if full => c::QUEUE_FULL,
+            What::AsyncSend | What::FileSend if full => c::QUEUE_FULL,
             What::CancelRecv if socket.recv.is_none() => c::NOT_OUTSTANDING,
             What::CancelSend if self.is_inside(socket.port) && !socket.has_send(call.id) => c::NOT_OUTSTANDING,
             What::Timer if socket.timer.is_some() => c::BUSY,

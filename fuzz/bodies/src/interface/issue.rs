@@ -78,6 +78,7 @@ pub(super) fn send(step: Step) {
         _ if no_data => ptr::null_mut(),
         Bytes::Own(bytes) => bytes.as_mut_ptr(),
         Bytes::ReadBuffer(address) => ptr::with_exposed_provenance_mut(*address),
+        Bytes::File(_) => unreachable!("a file has a step of its own"),
     };
     let length = content.len();
     let id = world(|world| {

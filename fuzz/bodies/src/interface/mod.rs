@@ -4,6 +4,7 @@
 mod callbacks;
 mod connecting;
 mod expect;
+mod files;
 mod issue;
 mod mail;
 mod passing;

@@ -5,7 +5,7 @@ use super::peers;
 use super::questions;
 use super::script::{Step, What};
 use super::world::{Listener, NO_NUMBER, Port, Socket, Taken, note, world};
-use super::{connecting, issue, mail, passing, shutdown};
+use super::{connecting, files, issue, mail, passing, shutdown};
 use crate::c::{self, Handle};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use std::ffi::c_int;
@@ -32,6 +32,7 @@ pub(super) fn perform(step: Step) {
         What::Recv | What::RecvWithin => issue::recv(step),
         What::SyncSend | What::AsyncSend | What::Echo | What::SendWithin => issue::send(step),
         What::CancelRecv | What::CancelSend | What::CancelTimer | What::CancelConnect => issue::cancel(step),
+        What::FileSend => files::send(step),
         What::Timer => issue::timer(step),
         What::Shutdown | What::Close | What::Abort | What::Remove => issue::end(step),
         What::ConnectOut => connecting::connect(step, pick_port(step)),

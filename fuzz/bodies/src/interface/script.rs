@@ -145,6 +145,8 @@ what! {
     CancelConnect,
     /// A port connects to a host.
     ConnectHost,
+    /// A send from a file.
+    FileSend,
 }
 
 /// The steps that have not been done yet.

@@ -70,13 +70,19 @@ pub(super) enum Bytes {
     Own(Box<[u8]>),
     /// Those of the socket's read buffer, or of a taken one.
     ReadBuffer(usize),
+    /// Those of a file.
+    File(OwnedFd),
 }
+
+/// So much of a file counts as queued at most.
+const MAX_QUEUED_OF_FILE: usize = 65_536;
 
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Bytes::Own(_) => f.write_str("its own"),
             Bytes::ReadBuffer(address) => write!(f, "the read buffer at {address:#x}"),
+            Bytes::File(file) => write!(f, "those of {file:?}"),
         }
     }
 }
@@ -93,6 +99,11 @@ pub(super) struct Send {
 }
 
 impl Send {
+    /// What it counts among the bytes queued.
+    fn queued_bytes(&self) -> usize {
+        if matches!(self.bytes, Bytes::File(_)) { queued_of_file(self.length) } else { self.length }
+    }
+
     /// Whether it may end with this status while its socket goes on.
     pub(super) fn may_end_alone(&self, status: c_int) -> bool {
         ends_alone(status, self.cancelled, self.limit)
@@ -102,6 +113,11 @@ impl Send {
     pub(super) fn must_end(&self) -> bool {
         self.cancelled || self.limit.is_some_and(Limit::is_short)
     }
+}
+
+/// What a send of so many bytes of a file counts among the bytes queued.
+pub(super) fn queued_of_file(length: usize) -> usize {
+    length.min(MAX_QUEUED_OF_FILE)
 }
 
 /// Whether an operation may end with this status while its socket goes on.
@@ -327,7 +343,7 @@ impl Socket {
     /// The async sends that are outstanding, and their bytes.
     pub(super) fn queued(&self) -> (usize, usize) {
         let asyncs = self.sends.iter().filter(|send| !send.sync);
-        asyncs.fold((0, 0), |(count, bytes), send| (count + 1, bytes + send.length))
+        asyncs.fold((0, 0), |(count, bytes), send| (count + 1, bytes + send.queued_bytes()))
     }
 }
 

@@ -34,6 +34,10 @@ impl Backend {
         if kind == Kind::Send {
             return Some(Completion::Send { key: tag.key(), result: self.sent(tag, result) });
         }
+        if kind == Kind::FileRead {
+            let failure = self.file_read(tag, result).err()?;
+            return Some(Completion::Send { key: tag.key(), result: Err(failure) });
+        }
         let result = u32::try_from(result).map_err(|_| result.wrapping_neg());
         match kind {
             Kind::Recv => Some(Completion::Recv { key: tag.key(), result: self.received(tag, result, flags, pool) }),
@@ -57,7 +61,7 @@ impl Backend {
                 None
             }
             Kind::Cancel | Kind::Show => None,
-            Kind::Send | Kind::Standing | Kind::Update => unreachable!("seen above"),
+            Kind::Send | Kind::Standing | Kind::Update | Kind::FileRead => unreachable!("seen above"),
         }
     }
 
@@ -95,6 +99,9 @@ impl Backend {
     }
 
     fn sent(&mut self, tag: Tag, answer: i32) -> Result<usize, Failure> {
+        if let Some(asked) = self.end_transfer(tag) {
+            return self.sent_from_file(tag, asked, answer);
+        }
         let Some(result) = self.zero_copy.ended(tag, answer) else {
             self.cancels.take(tag);
             return Err(Failure::Again);
@@ -137,7 +144,7 @@ impl Backend {
         }
     }
 
-    fn failure(&mut self, tag: Tag, errno: i32) -> Failure {
+    pub(super) fn failure(&mut self, tag: Tag, errno: i32) -> Failure {
         let asked = self.cancels.take(tag);
         match errno {
             libc::ECANCELED if asked => Failure::Cancelled,

@@ -3,7 +3,7 @@
 //! - `setup.rs` makes the ring and probes what the kernel can do; `ring.rs` is the ring in use: push, the one system
 //!   call, take; `tag.rs` is what an operation carries through the kernel.
 //! - Memory that the kernel uses: `buffers.rs` (the provided-buffer ring of recvs), `messages.rs` (headers and vectors of
-//!   sends), `accepts.rs` (peer addresses).
+//!   sends), `accepts.rs` (peer addresses), `files.rs` (what is on its way from a file to a socket).
 //! - `zero_copy.rs` keeps the results of sends that are answered twice, `standing.rs` what recvs that stand bring unasked.
 //! - This file submits, `datagrams.rs` those of datagram sockets, `complete.rs` reads completions, `wake.rs` and `deadline.rs` are what they say, `cancels.rs` and
 //!   `refused.rs` keep the few notes about operations that one in a million needs, `end.rs` is the drop, `faults.rs` is for
@@ -25,6 +25,7 @@ mod datagrams;
 mod deadline;
 mod end;
 pub(crate) mod faults;
+mod files;
 mod messages;
 mod refused;
 mod ring;
@@ -43,6 +44,7 @@ use self::accepts::Accepts;
 use self::buffers::BufferRing;
 use self::cancels::Cancels;
 use self::deadline::Deadline;
+use self::files::{Files, Stopped};
 use self::messages::{Message, Messages};
 use self::refused::Refused;
 use self::ring::{Entered, Ring};
@@ -90,6 +92,7 @@ pub(crate) struct Backend {
 struct Memory {
     buffers: BufferRing,
     accepts: Accepts,
+    files: Files,
     /// The wake-up counter: one place, on the heap so that it stays where it is.
     wake_count: Vec<u64>,
 }
@@ -255,7 +258,12 @@ impl Backend {
             Direction::Connect => Kind::Connect,
         };
         let tag = Tag::of_socket(kind, key);
-        self.push_cancel(tag);
+        let stopped = if direction == Direction::Send { self.memory.files.stop(tag) } else { Stopped::Elsewhere };
+        match stopped {
+            Stopped::Waiting => return CancelOutcome::Done,
+            Stopped::Reading => self.push_cancel(tag.with_kind(Kind::FileRead)),
+            Stopped::Elsewhere => self.push_cancel(tag),
+        }
         if self.polls > 0 {
             self.push_cancel(tag.with_kind(kind.poll()));
         }
@@ -354,7 +362,7 @@ impl Memory {
         let mut wake_count = Vec::new();
         wake_count.try_reserve_exact(1).map_err(|_| crate::ErrorCode::NoMemory)?;
         wake_count.push(0);
-        Ok(Memory { buffers: BufferRing::new(pool)?, accepts: Accepts::new(), wake_count })
+        Ok(Memory { buffers: BufferRing::new(pool)?, accepts: Accepts::new(), files: Files::new(), wake_count })
     }
 }
 

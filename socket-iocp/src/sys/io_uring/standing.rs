@@ -177,6 +177,7 @@ impl Backend {
             Ok(_) | Err(Failure::Os(_)) => self.keep(io, key, result),
             // The next recv stands anew.
             Err(Failure::Again | Failure::NoBuffer | Failure::Shortage | Failure::Cancelled) => {}
+            Err(Failure::File(_) | Failure::FileEnded) => unreachable!("a recv reads no file"),
         }
         None
     }

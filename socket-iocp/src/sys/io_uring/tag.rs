@@ -34,10 +34,12 @@ pub(super) enum Kind {
     ConnectPoll = 13,
     /// A recv that stands.
     Standing = 14,
+    /// The read of a part of a file, for the send that is to follow.
+    FileRead = 15,
 }
 
 impl Kind {
-    const ALL: [Kind; 14] = [
+    const ALL: [Kind; 15] = [
         Kind::Recv,
         Kind::Send,
         Kind::Accept,
@@ -52,6 +54,7 @@ impl Kind {
         Kind::Connect,
         Kind::ConnectPoll,
         Kind::Standing,
+        Kind::FileRead,
     ];
 
     fn from_number(number: u64) -> Kind {

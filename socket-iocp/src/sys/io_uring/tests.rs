@@ -2,6 +2,7 @@
 
 mod driven;
 mod ending;
+mod files;
 mod limits;
 mod sqpoll;
 mod standing;

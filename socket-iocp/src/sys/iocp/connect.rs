@@ -2,13 +2,11 @@
 
 use super::extension::extension;
 use super::memory::SocketMemory;
-use super::{Started, failure_of, flags};
+use super::{Started, outcome_of_extension};
 use crate::RawSocket;
-use crate::sys::windows::last_error;
 use crate::sys::{Direction, Failure, SocketIo};
 use socket2::SockAddr;
 use std::ptr;
-use windows_sys::Win32::Foundation::ERROR_IO_PENDING;
 use windows_sys::Win32::Networking::WinSock::{LPFN_CONNECTEX, SOCKET, WSAEOPNOTSUPP, WSAID_CONNECTEX};
 
 /// Starts a connect.
@@ -33,11 +31,5 @@ pub(super) fn start(io: SocketIo, memory: &'static SocketMemory, socket: RawSock
             overlapped,
         )
     };
-    if done != 0 {
-        return if io.flags & flags::SKIPS != 0 { Started::Done(0) } else { Started::Pending };
-    }
-    match last_error().os_error() {
-        Some(error) if error == ERROR_IO_PENDING as i32 => Started::Pending,
-        error => Started::Failed(failure_of(error.unwrap_or(WSAEOPNOTSUPP))),
-    }
+    outcome_of_extension(done, io)
 }

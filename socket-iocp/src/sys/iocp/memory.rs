@@ -23,6 +23,16 @@ pub(super) enum State {
     Cancelling,
 }
 
+/// What the OVERLAPPED of the way out is used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outward {
+    Send,
+    /// A send from a file.
+    File,
+    /// It comes before the first send.
+    Connect,
+}
+
 /// Part of a socket's slot: the OVERLAPPED of its one recv and of its one kernel send.
 pub(crate) struct SocketMemory {
     recv: UnsafeCell<OVERLAPPED>,
@@ -30,9 +40,8 @@ pub(crate) struct SocketMemory {
     /// The buffer of a recv that is under way; a recv without one only waits for data.
     block: Cell<Option<Block>>,
     recv_state: Cell<State>,
-    /// Of a connect too, which comes before the first send and has its OVERLAPPED.
     send_state: Cell<State>,
-    connecting: Cell<bool>,
+    outward: Cell<Outward>,
 }
 
 // SAFETY: an OVERLAPPED is no thread's: its completion may be taken by any. The block is `Send`.
@@ -55,7 +64,7 @@ impl SocketMemory {
             block: Cell::new(None),
             recv_state: Cell::new(State::Idle),
             send_state: Cell::new(State::Idle),
-            connecting: Cell::new(false),
+            outward: Cell::new(Outward::Send),
         }
     }
 
@@ -83,10 +92,30 @@ impl SocketMemory {
     /// The kernel has taken the operation; the OVERLAPPED is the kernel's until [`end`](SocketMemory::end).
     pub(super) fn started(&self, direction: Direction, block: Option<Block>) {
         self.parts(direction).1.set(State::Pending);
-        if direction == Direction::Recv {
-            self.block.set(block);
+        match direction {
+            Direction::Recv => self.block.set(block),
+            Direction::Send => self.outward.set(Outward::Send),
+            Direction::Connect => self.outward.set(Outward::Connect),
         }
-        self.connecting.set(direction == Direction::Connect);
+    }
+
+    /// As [`started`](SocketMemory::started), of a send from a file.
+    pub(super) fn started_file(&self) {
+        self.started(Direction::Send, None);
+        self.outward.set(Outward::File);
+    }
+
+    /// Whether the send that was started last is from a file.
+    pub(super) fn is_from_file(&self) -> bool {
+        self.outward.get() == Outward::File
+    }
+
+    /// How many bytes an operation has moved that was done at once, and whose call does not say it.
+    pub(super) fn moved(&self, direction: Direction) -> usize {
+        let (overlapped, state) = self.parts(direction);
+        assert!(state.get() == State::Idle, "an operation under way");
+        // SAFETY: the operation is over, and the OVERLAPPED is ours again.
+        unsafe { (*overlapped.get()).InternalHigh }
     }
 
     /// Notes that the operation's end is asked for.
@@ -98,8 +127,8 @@ impl SocketMemory {
 
     /// Which operation has this OVERLAPPED: `None` if it is none of ours, or none that is under way.
     pub(super) fn direction_of(&self, overlapped: *mut OVERLAPPED) -> Option<Direction> {
-        let sending = if self.connecting.get() { Direction::Connect } else { Direction::Send };
-        [Direction::Recv, sending].into_iter().find(|direction| {
+        let outward = if self.outward.get() == Outward::Connect { Direction::Connect } else { Direction::Send };
+        [Direction::Recv, outward].into_iter().find(|direction| {
             let (own, state) = self.parts(*direction);
             own.get() == overlapped && state.get() != State::Idle
         })

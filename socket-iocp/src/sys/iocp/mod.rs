@@ -2,7 +2,8 @@
 //!
 //! - `port.rs` is the port and what other threads do with it: wake-ups, tying sockets to it. `memory.rs` is what the
 //!   kernel writes to for a connected socket; it lives in the socket's slot. `accepts.rs` and `listener.rs` are the pool
-//!   of accepts and a listener's provider, `connect.rs` is ConnectEx, `datagrams.rs` WSARecvFrom and WSASendTo. This file submits and reads completions.
+//!   of accepts and a listener's provider, `connect.rs` is ConnectEx, `file.rs` TransmitFile, `datagrams.rs` WSARecvFrom and
+//!   WSASendTo. This file submits and reads completions.
 //!
 //! # Invariants
 //! - An OVERLAPPED, and the bytes of its operation, are the kernel's from the call that started it until its completion
@@ -20,7 +21,7 @@
 //! the worker finds the socket as it was and starts it again.
 
 use super::{Accepted, CancelOutcome, Completion, Config, Direction, Failure, Key, ListenerKey, SocketIo, Submitted};
-use crate::buffer::{BufferPool, ReadBuffer};
+use crate::buffer::{BufferPool, FilePart, ReadBuffer};
 use crate::{Error, ErrorCode, RawSocket};
 use socket2::SockAddr;
 use std::fmt;
@@ -30,11 +31,13 @@ use windows_sys::Win32::Networking::WinSock::{
     SOCKET, SOCKET_ERROR, WSA_IO_PENDING, WSABUF, WSAEWOULDBLOCK, WSAGetLastError, WSARecv, WSASend,
 };
 use windows_sys::Win32::System::IO::{CancelIoEx, OVERLAPPED, OVERLAPPED_ENTRY};
+use windows_sys::core::BOOL;
 
 mod accepts;
 mod connect;
 mod datagrams;
 mod extension;
+mod file;
 mod gather;
 mod listener;
 mod memory;
@@ -196,6 +199,26 @@ impl Backend {
         }
     }
 
+    /// One send from a file, by TransmitFile, of as much as goes into one call.
+    pub(crate) fn send_file(
+        &mut self,
+        io: &mut SocketIo,
+        memory: &'static SocketMemory,
+        _: Key,
+        socket: RawSocket,
+        part: FilePart<'_>,
+    ) -> Submitted<usize> {
+        let result = match file::start(*io, memory, socket, part, self.max_send_bytes) {
+            Started::Done(bytes) => Ok(bytes),
+            Started::Pending => {
+                memory.started_file();
+                return Submitted::Pending;
+            }
+            Started::Failed(failure) => Err(failure),
+        };
+        Submitted::Done(file::judged(result))
+    }
+
     /// One connect, by ConnectEx. The socket is bound: `Net::check_connectable` has seen to that.
     pub(crate) fn connect(
         &mut self,
@@ -335,6 +358,11 @@ fn outcome(answer: i32, io: SocketIo, bytes: u32) -> Started {
     }
 }
 
+/// As [`outcome`], of a function that is no part of Winsock's interface. It does not say how many bytes were moved.
+fn outcome_of_extension(done: BOOL, io: SocketIo) -> Started {
+    outcome(if done == 0 { SOCKET_ERROR } else { 0 }, io, 0)
+}
+
 /// What a completion of a socket's is; `None` if it is of no operation of ours.
 fn completion_of(
     memory: &'static SocketMemory,
@@ -347,7 +375,10 @@ fn completion_of(
     let result = memory.end(direction, bytes);
     match direction {
         Direction::Recv => {}
-        Direction::Send => return Some(Completion::Send { key, result }),
+        Direction::Send => {
+            let result = if memory.is_from_file() { file::judged(result) } else { result };
+            return Some(Completion::Send { key, result });
+        }
         Direction::Connect => return Some(Completion::Connect { key, result: result.map(drop) }),
     }
     Some(match (result, memory.take_block()) {

@@ -11,6 +11,7 @@ use std::os::windows::io::{AsRawSocket, IntoRawSocket, OwnedSocket};
 
 mod accept;
 mod completions;
+mod file;
 mod transfer;
 
 /// No test waits that long for anything that comes.

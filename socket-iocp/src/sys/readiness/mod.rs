@@ -43,6 +43,7 @@ mod connect;
 mod datagrams;
 mod deadline;
 mod entry;
+mod file;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -131,6 +132,8 @@ pub(crate) struct Backend {
     waker: Waker,
     /// Only when driven.
     deadline: Option<Deadline>,
+    /// What is read of a file, for the time of the send that follows at once. No bytes before the first.
+    chunk: Vec<u8>,
 }
 
 /// Wakes the worker.
@@ -165,6 +168,7 @@ impl Backend {
             tokens: Tokens::new(),
             waker: Waker(Arc::new(waker)),
             deadline,
+            chunk: Vec::new(),
         })
     }
 

@@ -15,6 +15,7 @@ use std::process::Command;
 
 mod accept;
 mod driven;
+mod file;
 mod recv;
 mod send;
 mod wait;

@@ -1,13 +1,13 @@
 //! How an operation ends: one try at it, with the chances of the network's behaviour.
 
-use super::pending::{OperationId, Pending};
+use super::pending::{OperationId, Pending, Sending};
 use super::random::Random;
 use super::state::State;
 use super::stream::Room;
 use crate::buffer::{BufferPool, ReadBuffer};
 use crate::sys::{Accepted, Failure, errno};
 use socket2::SockAddr;
-use std::slice;
+use std::{iter, slice};
 
 /// Connection errors that end a recv, and those that end a send.
 const RECV_ERRORS: [i32; 4] = [errno::ECONNRESET, errno::ETIMEDOUT, errno::EHOSTUNREACH, errno::ENETDOWN];
@@ -149,14 +149,29 @@ impl Attempt<'_> {
 
     /// Tries a send; `None` when it has to wait.
     pub(super) fn send(mut self) -> Option<Result<usize, Failure>> {
-        let memory = self.pending.memory.as_ref().expect("a send has its memory");
-        memory.assert_unchanged(self.pending.target.number);
+        let sending = self.pending.sending.as_ref().expect("a send has something to send");
+        sending.assert_unchanged(self.pending.target.number);
         match self.verdict() {
             Verdict::Wait => return None,
             Verdict::Fail(failure) => return Some(Err(failure)),
             Verdict::Work if self.is_of_datagrams() => return Some(self.send_datagram()),
             Verdict::Work => {}
         }
+        match sending {
+            Sending::Bytes(memory) => self.transmit(memory.total(), || memory.slices()),
+            Sending::File(source) => match source.read(self.state, self.random) {
+                Ok(bytes) => self.transmit(bytes.len(), || iter::once(&bytes[..])),
+                Err(failure) => Some(Err(failure)),
+            },
+        }
+    }
+
+    /// Moves bytes, as many as the network's chances let it; `None` when the window is full.
+    fn transmit<'b, I: Iterator<Item = &'b [u8]>>(
+        self,
+        total: usize,
+        slices: impl Fn() -> I,
+    ) -> Option<Result<usize, Failure>> {
         let Attempt { state, random, pending, .. } = self;
         let (behaviour, socket) = (state.behaviour, pending.target.socket);
         let partial = random.chance(behaviour.partial_send_probability);
@@ -164,17 +179,17 @@ impl Attempt<'_> {
         let asked = match state.room(socket) {
             Room::Bytes(room) if broken => {
                 // Some of the bytes may have left before: no send that fails can tell.
-                let lost = random.below(room.min(memory.total()) + 1);
+                let lost = random.below(room.min(total) + 1);
                 if lost > 0 {
-                    state.transmit(socket, memory.slices(), lost);
+                    state.transmit(socket, slices(), lost);
                 }
                 state.break_connection(socket);
                 return Some(Err(Failure::Os(random.pick(&SEND_ERRORS))));
             }
-            Room::Bytes(room) if partial => random.up_to(room.min(memory.total())),
-            _ => memory.total(),
+            Room::Bytes(room) if partial => random.up_to(room.min(total)),
+            _ => total,
         };
-        state.transmit(socket, memory.slices(), asked).map(|sent| sent.map_err(Failure::Os))
+        state.transmit(socket, slices(), asked).map(|sent| sent.map_err(Failure::Os))
     }
 
     fn send_datagram(self) -> Result<usize, Failure> {
@@ -182,7 +197,7 @@ impl Attempt<'_> {
         if random.chance(state.behaviour.send_error_probability) {
             return Err(Failure::Os(random.pick(&DATAGRAM_ERRORS)));
         }
-        let memory = pending.memory.as_ref().expect("a send has its memory");
+        let Some(Sending::Bytes(memory)) = &pending.sending else { unreachable!("a datagram is in memory") };
         let bytes = memory.slices().flatten().copied().collect();
         let (socket, extra) = (pending.target.socket, pending.extra);
         state.send_segments(socket, extra.address, bytes, extra.segment_size).map_err(Failure::Os)

@@ -12,6 +12,8 @@ pub struct Behaviour {
     pub partial_send_probability: f64,
     /// A recv brings fewer bytes than are there.
     pub recv_fragment_probability: f64,
+    /// A read of a file that is sent brings fewer bytes than are there.
+    pub short_read_probability: f64,
     /// An operation ends without effect, to be submitted again (EINTR, EAGAIN).
     pub again_probability: f64,
     /// A pending operation that could end is instead reported ready, as a readiness backend does.
@@ -56,6 +58,7 @@ impl Behaviour {
             max_delay_steps: 0,
             partial_send_probability: 0.0,
             recv_fragment_probability: 0.0,
+            short_read_probability: 0.0,
             again_probability: 0.0,
             ready_probability: 0.0,
             spurious_ready_probability: 0.0,
@@ -82,6 +85,7 @@ impl Behaviour {
             max_delay_steps: 8,
             partial_send_probability: 0.25,
             recv_fragment_probability: 0.25,
+            short_read_probability: 0.1,
             cancel_done_probability: 0.1,
             cancel_beats_success_probability: 0.5,
             duplicate_wake_probability: 0.1,
@@ -96,6 +100,7 @@ impl Behaviour {
             max_delay_steps: 40,
             partial_send_probability: 0.7,
             recv_fragment_probability: 0.7,
+            short_read_probability: 0.5,
             again_probability: 0.1,
             ready_probability: 0.2,
             spurious_ready_probability: 0.05,

@@ -1,5 +1,6 @@
-//! The deterministic backend: a network inside the process, with no call to the operating system, on which the real
-//! engine runs. Seeded chance decides when and how every operation ends; the same seed replays the same run.
+//! The deterministic backend: a network inside the process, with no call to the operating system but the reads of real files
+//! that are sent, on which the real engine runs. Seeded chance decides when and how every operation ends; the same seed replays
+//! the same run.
 //!
 //! # Steps
 //! Time is counted in steps, one for each look that a [`wait`](Backend::wait) takes at the pending operations. An
@@ -43,9 +44,9 @@ use super::net::Net;
 use super::{
     Accepted, CancelOutcome, Config, DatagramMemory, Direction, Failure, Key, ListenerKey, SocketIo, Submitted, errno,
 };
-use crate::buffer::{BufferPool, Destination, ReadBuffer};
+use crate::buffer::{BufferPool, Destination, FilePart, ReadBuffer};
 use crate::{Error, ErrorCode, RawSocket};
-use pending::{Extra, OperationId, Pending, SendMemory};
+use pending::{Extra, FileSource, OperationId, Pending, SendMemory, Sending};
 use random::Random;
 use reap::Reaped;
 use socket2::SockAddr;
@@ -132,7 +133,19 @@ impl Backend {
         slices: impl Iterator<Item = &'q [u8]>,
     ) -> Submitted<usize> {
         let id = OperationId::of(key, Direction::Send);
-        self.submit(id, socket, |window| Some(SendMemory::new(slices, window)), |attempt| attempt.send())
+        let bytes = |window| Some(Sending::Bytes(SendMemory::new(slices, window)));
+        self.submit(id, socket, bytes, |attempt| attempt.send())
+    }
+
+    pub(crate) fn send_file(
+        &mut self,
+        _io: &mut SocketIo,
+        key: Key,
+        socket: RawSocket,
+        part: FilePart<'_>,
+    ) -> Submitted<usize> {
+        let id = OperationId::of(key, Direction::Send);
+        self.submit(id, socket, |_| Some(Sending::File(FileSource::new(part))), |attempt| attempt.send())
     }
 
     pub(crate) fn recv_from(
@@ -157,7 +170,13 @@ impl Backend {
     ) -> Submitted<usize> {
         let id = OperationId::of(key, Direction::Send);
         let extra = Extra::of_send(to);
-        self.submit_with(id, socket, extra, |_| Some(SendMemory::of_datagram(slices)), |attempt| attempt.send())
+        self.submit_with(
+            id,
+            socket,
+            extra,
+            |_| Some(Sending::Bytes(SendMemory::of_datagram(slices))),
+            |attempt| attempt.send(),
+        )
     }
 
     pub(crate) fn connect(

@@ -17,8 +17,8 @@ use std::{fmt, io};
 /// What one step costs in virtual time.
 pub(super) const STEP: Duration = Duration::from_micros(1);
 
-/// An in-process network of stream and datagram sockets. No call reaches the operating system; how every operation ends, and when,
-/// is drawn from the seed.
+/// An in-process network of stream and datagram sockets. No call reaches the operating system, but reads of real files that are
+/// sent; how every operation ends, and when, is drawn from the seed.
 ///
 /// One port driven by the caller (`threads(0)`), with peers that do not block, on one thread: then everything is
 /// replayed by the seed. With more threads each worker's decisions are still its own sequence, but which call comes

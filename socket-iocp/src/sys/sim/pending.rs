@@ -1,9 +1,10 @@
 //! Operations between submission and completion.
 
+use super::random::Random;
 use super::state::{Operation, SocketId, State};
-use crate::RawSocket;
-use crate::buffer::Destination;
-use crate::sys::{DatagramMemory, Direction, Key, ListenerKey, MAX_GATHER, Segments};
+use crate::buffer::{Destination, FilePart};
+use crate::sys::{DatagramMemory, Direction, FILE_CHUNK, Failure, Key, ListenerKey, MAX_GATHER, Segments, errno};
+use crate::{RawSocket, SendFile};
 use socket2::SockAddr;
 use std::net::SocketAddr;
 use std::ptr::NonNull;
@@ -133,8 +134,8 @@ impl Extra {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) target: Target,
-    /// A send's bytes.
-    pub(super) memory: Option<SendMemory>,
+    /// A send's bytes, or its file.
+    pub(super) sending: Option<Sending>,
     pub(super) extra: Extra,
     /// The error that was settled at submission.
     pub(super) doomed: Option<i32>,
@@ -182,6 +183,63 @@ impl Pending {
         self.wait_again();
         self.cancelled = true;
         self.due = None;
+    }
+}
+
+/// What a send sends.
+#[derive(Debug)]
+pub(super) enum Sending {
+    Bytes(SendMemory),
+    File(FileSource),
+}
+
+impl Sending {
+    /// Panics if the bytes are not those that were submitted.
+    pub(super) fn assert_unchanged(&self, number: RawSocket) {
+        match self {
+            Sending::Bytes(memory) => memory.assert_unchanged(number),
+            // What is in a file is not the library's affair.
+            Sending::File(_) => {}
+        }
+    }
+}
+
+/// A part of a file, read when the send ends and not before: a file that its owner lets go too early shows.
+#[derive(Debug)]
+pub(super) struct FileSource {
+    file: *const SendFile,
+    offset: u64,
+    len: usize,
+}
+
+// SAFETY: as for `SendMemory`, of the file.
+unsafe impl Send for FileSource {}
+
+impl FileSource {
+    pub(super) fn new(part: FilePart<'_>) -> FileSource {
+        assert!(part.len > 0, "sim: a send of nothing of a file");
+        FileSource { file: part.file, offset: part.offset, len: part.len }
+    }
+
+    /// Reads the beginning, as much as the network's chances let it.
+    pub(super) fn read(&self, state: &mut State, random: &mut Random) -> Result<Vec<u8>, Failure> {
+        let short = random.chance(state.behaviour.short_read_probability);
+        if let Some(errno) = state.take_fault(Operation::ReadFile) {
+            return Err(Failure::File(errno));
+        }
+        let asked = self.len.min(FILE_CHUNK);
+        let mut bytes = vec![0_u8; if short { random.up_to(asked) } else { asked }];
+        // SAFETY: the file stays where it is, and open, until the completion is taken (`sys/mod.rs`, "Operations"), when this
+        // value goes.
+        let read = unsafe { (*self.file).read_at(self.offset, &mut bytes) };
+        match read {
+            Ok(0) => Err(Failure::FileEnded),
+            Ok(len) => {
+                bytes.truncate(len);
+                Ok(bytes)
+            }
+            Err(error) => Err(Failure::File(error.raw_os_error().unwrap_or(errno::EBADF))),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Backend;
 use super::attempt::Attempt;
 use super::network::{Network, STEP};
-use super::pending::{Extra, OperationId, Pending, SendMemory, Stage, Target};
+use super::pending::{Extra, OperationId, Pending, Sending, Stage, Target};
 use super::state::{Clock, Operation, State};
 use crate::buffer::BufferPool;
 use crate::sys::{CancelOutcome, Completion, Direction, Failure, Key, ListenerKey, Submitted, errno};
@@ -32,10 +32,10 @@ impl Backend {
         &mut self,
         id: OperationId,
         number: RawSocket,
-        memory: impl FnOnce(usize) -> Option<SendMemory>,
+        sending: impl FnOnce(usize) -> Option<Sending>,
         attempt: impl FnOnce(Attempt<'_>) -> Option<Result<T, Failure>>,
     ) -> Submitted<T> {
-        self.submit_with(id, number, Extra::default(), memory, attempt)
+        self.submit_with(id, number, Extra::default(), sending, attempt)
     }
 
     /// As [`submit`](Backend::submit), with what a connect or an operation on datagrams has more.
@@ -44,7 +44,7 @@ impl Backend {
         id: OperationId,
         number: RawSocket,
         extra: Extra,
-        memory: impl FnOnce(usize) -> Option<SendMemory>,
+        sending: impl FnOnce(usize) -> Option<Sending>,
         attempt: impl FnOnce(Attempt<'_>) -> Option<Result<T, Failure>>,
     ) -> Submitted<T> {
         assert!(!self.operations.contains_key(&id), "sim: {id:?} is submitted while one is pending");
@@ -54,8 +54,8 @@ impl Backend {
             return Submitted::Done(Err(Failure::Os(errno::EBADF)));
         };
         let doomed = (operation == Operation::Accept && state.exhausted).then_some(errno::EMFILE);
-        let memory = memory(state.behaviour.window_bytes);
-        let pending = Pending { target, memory, extra, doomed, due: None, cancelled: false, stage: Stage::Waiting };
+        let sending = sending(state.behaviour.window_bytes);
+        let pending = Pending { target, sending, extra, doomed, due: None, cancelled: false, stage: Stage::Waiting };
         let immediate = self.random.chance(state.behaviour.immediate_probability);
         let Backend { random, .. } = self;
         if immediate && let Some(result) = attempt(Attempt { state: &mut state, random, id, pending: &pending }) {
@@ -291,8 +291,8 @@ impl Backend {
     /// An operation is over for the worker, too. Up to here a send's bytes were to stay.
     fn retire(&mut self, state: &mut State, id: OperationId) {
         if let Some(pending) = self.operations.remove(&id) {
-            if let Some(memory) = &pending.memory {
-                memory.assert_unchanged(pending.target.number);
+            if let Some(sending) = &pending.sending {
+                sending.assert_unchanged(pending.target.number);
             }
             pending.target.let_go(state, id.operation());
         }

@@ -35,6 +35,8 @@ pub enum Operation {
     DuplicateListener,
     /// A worker's wait for completions.
     Wait,
+    /// The read of a part of a file that is sent.
+    ReadFile,
 }
 
 /// An open socket: it lives while a number, a pending operation, a listener's queue or a test's end refers to it.
