@@ -67,6 +67,11 @@ greeted() { # port, more than this, variable for the number
     printf -v "$3" %s "$ticks"
 }
 
+file_client() { # port
+    local sent
+    sent=$(cat <"/dev/tcp/127.0.0.1/$1") && [ "$sent" = 'a file' ] || { printf 'got %q\n' "$sent"; return 1; }
+}
+
 # Through the forward example, which is another server before the echo that is there.
 forward_client() { # port
     local files=$work/forward_files

@@ -2,7 +2,7 @@
 
 use crate::on_each_backend;
 use crate::platform::{IN_USE, INTERRUPTS, Killer, send};
-use crate::server::{CHAT, ECHO, HTTP, KEEPALIVE, REDIS, Server};
+use crate::server::{CHAT, ECHO, FILE, HTTP, KEEPALIVE, REDIS, Server};
 use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -12,7 +12,8 @@ use std::thread;
 on_each_backend!(a_signal_ends_a_server_cleanly);
 
 /// Every example, with the arguments that follow its address.
-const ALL: [(&str, &[&str]); 5] = [(ECHO, &[]), (CHAT, &[]), (HTTP, &["."]), (KEEPALIVE, &["30000"]), (REDIS, &[])];
+const ALL: [(&str, &[&str]); 6] =
+    [(ECHO, &[]), (CHAT, &[]), (FILE, &["Cargo.toml"]), (HTTP, &["."]), (KEEPALIVE, &["30000"]), (REDIS, &[])];
 
 fn a_signal_ends_a_server_cleanly(backend: &str) {
     for (program, arguments) in ALL {

@@ -4,6 +4,7 @@
 //! `./test` installs them.
 
 mod command_line;
+mod file;
 mod forward;
 mod keepalive;
 mod server;

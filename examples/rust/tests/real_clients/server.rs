@@ -17,6 +17,7 @@ pub const CHAT: &str = env!("CARGO_BIN_EXE_chat");
 pub const HTTP: &str = env!("CARGO_BIN_EXE_http");
 #[cfg(unix)]
 pub const HANDOVER: &str = env!("CARGO_BIN_EXE_handover");
+pub const FILE: &str = env!("CARGO_BIN_EXE_file");
 pub const FORWARD: &str = env!("CARGO_BIN_EXE_forward");
 pub const KEEPALIVE: &str = env!("CARGO_BIN_EXE_keepalive");
 #[cfg(unix)]
