@@ -60,6 +60,10 @@ pub const LEFT_OUT: &[LeftOut] = &[
     windows("idle_memory::ten_thousand_idle_sockets::iocp", BUFFERS),
     windows("idle_memory::ten_thousand_idle_sockets::iocp_pending", BUFFERS),
     windows("hostile_memory", BUFFERS),
+    wine(
+        "contract::file_sends_ended::a_file_that_cannot_be_read_resets_the_socket",
+        "Wine 8 sends from a file that is not open for reading",
+    ),
     wine("contract::listener_comes_back::added_again_while_the_old_one_ends", UNTIE),
     wine("contract::remove::a_removed_socket_is_handed_back_and_can_be_added_again", UNTIE),
     wine("contract::remove::another_port_takes_it_inside_the_farewell", UNTIE),

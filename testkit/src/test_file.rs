@@ -29,7 +29,8 @@ impl TestFile {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("socket-iocp-test-{}-{number}", process::id()));
-        let mut file = File::options().write(true).create_new(true).open(&path).expect("a new file");
+        // One of a process before, with its number, may have been left.
+        let mut file = File::create(&path).expect("a new file");
         file.write_all(&TestFile::bytes(0, len)).expect("room for it");
         TestFile { path }
     }

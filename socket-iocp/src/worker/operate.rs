@@ -14,6 +14,9 @@ use crate::time::Limit;
 use crate::{ErrorCode, ReadBuffer};
 use std::sync::atomic::Ordering;
 
+/// Parts of files that a socket sends before others have their turn, where a part goes at once: 256 KiB.
+const MAX_PARTS: usize = 4;
+
 impl<H: Handler> Worker<H> {
     /// Sees to every socket that is dirty now; one that becomes dirty meanwhile waits for the next turn.
     pub(super) fn flush(&self) {
@@ -36,7 +39,7 @@ impl<H: Handler> Worker<H> {
     /// Does what the state machine says until it has nothing more. Whether a callback is due.
     pub(super) fn advance(&self, slot: &'static Slot<H>) -> bool {
         let local = self.local(slot);
-        let mut rests = false;
+        let (mut parts_of_files, mut rests) = (0, false);
         loop {
             let step = local.machine.borrow_mut().next_step(slot.head.word.in_transit());
             let Some(step) = step else { break };
@@ -49,9 +52,11 @@ impl<H: Handler> Worker<H> {
                     }
                 }
                 Step::StartSend => {
-                    // One part of a file at a time: one that goes as fast as it is read must not keep the worker, nor hold up
-                    // what the socket receives.
-                    rests = self.start_send(slot) && local.machine.borrow_mut().rest_from_sending();
+                    let part_has_gone = self.start_send(slot);
+                    parts_of_files += usize::from(part_has_gone);
+                    // One that goes as fast as it is read must not keep the worker, nor hold up what the socket receives.
+                    let has_had_its_turn = part_has_gone && parts_of_files >= MAX_PARTS;
+                    rests = has_had_its_turn && local.machine.borrow_mut().rest_from_sending();
                 }
                 Step::StartSendTo => self.start_send_to(slot),
                 Step::StartRecv | Step::StartRecvFrom => {

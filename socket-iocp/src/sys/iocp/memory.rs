@@ -110,6 +110,11 @@ impl SocketMemory {
         self.outward.get() == Outward::File
     }
 
+    /// Whether a send from a file is under way whose end was asked for.
+    pub(super) fn is_file_cancelling(&self) -> bool {
+        self.is_from_file() && self.send_state.get() == State::Cancelling
+    }
+
     /// How many bytes an operation has moved that was done at once, and whose call does not say it.
     pub(super) fn moved(&self, direction: Direction) -> usize {
         let (overlapped, state) = self.parts(direction);

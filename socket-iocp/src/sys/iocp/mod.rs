@@ -2,8 +2,8 @@
 //!
 //! - `port.rs` is the port and what other threads do with it: wake-ups, tying sockets to it. `memory.rs` is what the
 //!   kernel writes to for a connected socket; it lives in the socket's slot. `accepts.rs` and `listener.rs` are the pool
-//!   of accepts and a listener's provider, `connect.rs` is ConnectEx, `file.rs` TransmitFile, `datagrams.rs` WSARecvFrom and
-//!   WSASendTo. This file submits and reads completions.
+//!   of accepts and a listener's provider, `connect.rs` is ConnectEx, `file.rs` TransmitFile, `lost.rs` is about cancels of it,
+//!   `datagrams.rs` WSARecvFrom and WSASendTo. This file submits and reads completions.
 //!
 //! # Invariants
 //! - An OVERLAPPED, and the bytes of its operation, are the kernel's from the call that started it until its completion
@@ -40,6 +40,7 @@ mod extension;
 mod file;
 mod gather;
 mod listener;
+mod lost;
 mod memory;
 mod port;
 #[cfg(test)]
@@ -48,6 +49,7 @@ mod tests;
 use accepts::Accepts;
 use gather::Gather;
 use listener::Listener;
+use lost::LostCancels;
 pub(crate) use memory::SocketMemory;
 pub(crate) use port::Waker;
 pub(super) use port::dissociate;
@@ -69,6 +71,7 @@ pub(crate) struct Backend {
     idle_reads: bool,
     /// The most bytes of one send.
     max_send_bytes: usize,
+    lost: LostCancels,
 }
 
 // SAFETY: the pointers in the entries are addresses of OVERLAPPEDs, which are no thread's.
@@ -113,6 +116,7 @@ impl Backend {
             accepts: Accepts::default(),
             idle_reads: config.idle_reads,
             max_send_bytes: if config.show_progress { PROGRESS_BYTES } else { MAX_SEND_BYTES },
+            lost: LostCancels::default(),
         })
     }
 
@@ -249,7 +253,10 @@ impl Backend {
         memory.cancel(direction);
         // An error means that it has ended already: its completion is on its way.
         // SAFETY: the OVERLAPPED only names the operation; a number that is no socket any more makes the call fail.
-        unsafe { CancelIoEx(socket as HANDLE, memory.overlapped(direction)) };
+        let found = unsafe { CancelIoEx(socket as HANDLE, memory.overlapped(direction)) != 0 };
+        if !found && direction == Direction::Send {
+            self.lost.note(socket, memory);
+        }
         CancelOutcome::Requested
     }
 
@@ -291,7 +298,8 @@ impl Backend {
             return Ok(());
         }
         (self.taken, self.found) = (0, 0);
-        self.found = self.port.wait(&mut self.entries, timeout.map(|timeout| timeout.min(super::net::MAX_WAIT)))?;
+        let timeout = self.lost.repeat(timeout).map(|timeout| timeout.min(super::net::MAX_WAIT));
+        self.found = self.port.wait(&mut self.entries, timeout)?;
         Ok(())
     }
 
