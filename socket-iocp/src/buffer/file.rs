@@ -247,11 +247,13 @@ impl Drop for FileRange {
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     /// A file of these bytes, which has no name any more.
     fn file(bytes: &[u8]) -> File {
-        let name = format!("socket-iocp-{}-{:p}", std::process::id(), bytes);
-        let path = std::env::temp_dir().join(name);
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("socket-iocp-{}-{number}.file", std::process::id()));
         let mut file = File::options().read(true).write(true).create_new(true).open(&path).expect("a file");
         file.write_all(bytes).expect("room");
         std::fs::remove_file(path).expect("its name");
