@@ -284,7 +284,7 @@ impl<H: Handler> PortHandle<H> {
         };
         companion.put_state(state.take());
         let local = Local::new(Info::new(raw, addresses), io, companion, origin);
-        local.machine.borrow_mut().set_watch(limit);
+        local.machine().set_watch(limit);
         traced!(DEBUG, "socket added", port = shared.number.get(), socket = raw as u64, handle = handle.into_raw());
         self.bring_to_life(worker, (slot, handle), local, identity.0);
         Ok(handle)
@@ -298,7 +298,7 @@ impl<H: Handler> PortHandle<H> {
         local: Local<H>,
         identity: u32,
     ) {
-        let connects = !local.machine.borrow().is_connected();
+        let connects = !local.machine().is_connected();
         // From here on it may end at any time, and its slot be another's.
         slot.fill(local, identity, Claimer::Local);
         // Pairs with the fence in `wind_up`: either the worker sees this socket, or we see that the port is closing.

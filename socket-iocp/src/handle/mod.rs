@@ -14,6 +14,7 @@ mod mailbox;
 #[cfg(all(test, loom))]
 mod models;
 mod node;
+mod pair;
 mod queue;
 mod slot;
 mod table;
@@ -28,6 +29,7 @@ pub(crate) use inbox::Message;
 pub(crate) use issue::Refused;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use node::{NodeList, NodeRef, Send};
+pub(crate) use pair::{Borrowed, Pair};
 pub(crate) use queue::{Marks, Queue};
 pub(crate) use slot::{NewSlot, Slot, SlotHead, Slots, find_live, identity_kept, resolve};
 pub(crate) use table::{Entry, SocketTable};

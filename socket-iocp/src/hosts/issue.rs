@@ -115,7 +115,7 @@ impl<H: Handler> PortHandle<H> {
         let companion = state.take().map_or(Companion::Nobody, Companion::State);
         let info = Info::new(INVALID_SOCKET, Addresses::NONE);
         let local = Local::new(info, SocketIo::default(), companion, Origin::ByHost);
-        local.machine.borrow_mut().set_watch(limit);
+        local.machine().set_watch(limit);
         self.bring_to_life(worker, (slot, handle), local, NO_IDENTITY);
         Ok(handle)
     }

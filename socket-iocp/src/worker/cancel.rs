@@ -56,7 +56,7 @@ impl<H: Handler> Worker<H> {
     fn pick_sends(&self, slot: &'static Slot<H>, which: &mut dyn FnMut(&H::Write) -> bool) -> usize {
         let picked = {
             let _looking = Looking::begin(&self.looking);
-            self.local(slot).machine.borrow_mut().cancel_sends(which)
+            self.local(slot).machine().cancel_sends(which)
         };
         self.mark_dirty(slot.index());
         picked

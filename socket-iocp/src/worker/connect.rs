@@ -18,14 +18,14 @@ impl<H: Handler> Worker<H> {
     pub(super) fn see_to_connects(&self) {
         while let Some(news) = self.connects().next() {
             let slot = self.slots().at(news.index);
-            if news.begins && self.local(slot).machine.borrow().watch().is_fresh() {
+            if news.begins && self.local(slot).machine().watch().is_fresh() {
                 self.mark_fresh(slot);
             }
             if let Some(made) = news.made.filter(|_| !planted!(HostForgotten)) {
                 self.take_made(slot, made);
             }
             if news.cancelled {
-                self.local(slot).machine.borrow_mut().cancel_connect();
+                self.local(slot).machine().cancel_connect();
                 self.seal(slot);
             }
             self.mark_dirty(news.index);
@@ -36,7 +36,7 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         let address = self.connects().address(slot.index());
         let submitted = {
-            let mut machine = local.machine.borrow_mut();
+            let mut machine = local.machine();
             let (memory, raw) = (self.memory(slot), local.info.raw());
             let mut backend = self.backend.borrow_mut();
             backend.connect(&mut machine.io, memory, Worker::key(slot), raw, &address)
@@ -56,14 +56,14 @@ impl<H: Handler> Worker<H> {
             let ends = (net.local_address(local.info.raw()), net.remote_address(local.info.raw()));
             local.info.addresses.set(Addresses::of(&ends.0, &ends.1));
         }
-        local.machine.borrow_mut().connect_ended(result);
+        local.machine().connect_ended(result);
         self.seal(slot);
         match result {
             Err(Failure::Shortage) => {
                 self.counters().buffer_shortages.add(1);
                 self.retry_later();
             }
-            Err(_) if local.machine.borrow().wants_connect() => self.mark_dirty(slot.index()),
+            Err(_) if local.machine().wants_connect() => self.mark_dirty(slot.index()),
             _ => {}
         }
     }
@@ -79,14 +79,14 @@ impl<H: Handler> Worker<H> {
 
     /// Takes what has come of a connect to a host.
     fn take_made(&self, slot: &'static Slot<H>, made: Result<Socket, Error>) {
-        let waits = self.local(slot).machine.borrow().awaits_host();
+        let waits = self.local(slot).machine().awaits_host();
         let result = match made {
             Ok(socket) if waits => self.adopt(slot, socket),
             Ok(socket) => return give_up(&self.shared().net, socket),
             Err(_) if !waits => return,
             Err(error) => Err(error),
         };
-        self.local(slot).machine.borrow_mut().host_ended(result);
+        self.local(slot).machine().host_ended(result);
         self.seal(slot);
     }
 
@@ -109,7 +109,7 @@ impl<H: Handler> Worker<H> {
         slot.head.identity.store(identity.0, Ordering::Release);
         local.info.raw.set(socket.into_raw());
         assert!(self.enter_table(slot), "its number has a place");
-        local.machine.borrow_mut().io = io;
+        local.machine().io = io;
         local.info.addresses.set(Addresses::of(&net.local_address(raw), &net.remote_address(raw)));
         traced!(
             DEBUG,

@@ -25,9 +25,9 @@ impl<H: Handler> Worker<H> {
     pub(super) fn start_recv_from(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
         let submitted = {
-            let companion = local.companion.borrow();
+            let companion = local.companion();
             let Companion::Datagram(datagram) = &*companion else { unreachable!("its socket lives") };
-            let mut machine = local.machine.borrow_mut();
+            let mut machine = local.machine();
             let (memory, key, raw) = (self.memory(slot), Worker::key(slot), local.info.raw());
             let (mut backend, mut pool) = (self.backend.borrow_mut(), self.pool.borrow_mut());
             backend.recv_from(&mut machine.io, memory, key, raw, &mut pool, &datagram.memory)
@@ -41,7 +41,7 @@ impl<H: Handler> Worker<H> {
     pub(super) fn start_send_to(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
         let submitted = {
-            let mut machine = local.machine.borrow_mut();
+            let mut machine = local.machine();
             let (io, to, slices) = machine.start_send_to();
             let (memory, key) = (self.memory(slot), Worker::key(slot));
             self.backend.borrow_mut().send_to(io, memory, key, local.info.raw(), to, slices)
@@ -53,7 +53,7 @@ impl<H: Handler> Worker<H> {
 
     /// A recv has failed: if it is that of a datagram socket, its callback is to say why.
     pub(super) fn note_datagram_failure(&self, slot: &'static Slot<H>, os: i32) {
-        if let Companion::Datagram(datagram) = &*self.local(slot).companion.borrow() {
+        if let Companion::Datagram(datagram) = &*self.local(slot).companion() {
             datagram.memory.set_failure(Error::from_os(os));
         }
     }
@@ -66,7 +66,7 @@ impl<H: Handler> Worker<H> {
     ) {
         slot.head.word.recv_reported(false);
         self.count_recv(slot, &received);
-        let Companion::Datagram(datagram) = &mut *local.companion.borrow_mut() else { return };
+        let Companion::Datagram(datagram) = &mut *local.companion() else { return };
         let DatagramState { state: Some(state), memory } = &mut **datagram else { return };
         // A system that does not tell has none to answer to.
         let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));

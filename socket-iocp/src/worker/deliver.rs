@@ -71,9 +71,9 @@ impl<H: Handler> Worker<H> {
         // Other threads may have sent since a mark was crossed.
         self.weigh(slot);
         // Only what is due now: callbacks may issue operations that are done at once (sends of no bytes) without end.
-        let due = local.machine.borrow().events_due();
+        let due = local.machine().events_due();
         for _ in 0..due {
-            let event = local.machine.borrow_mut().next_event();
+            let event = local.machine().next_event();
             let Some(event) = event else { break };
             self.count_callback();
             match event {
@@ -104,7 +104,7 @@ impl<H: Handler> Worker<H> {
     fn report_connected(&self, slot: &'static Slot<H>, local: &Local<H>) {
         self.counters().connects.add(1);
         self.forget_connect(slot);
-        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
+        let Companion::State(state) = &mut *local.companion() else { return };
         let names = self.names_of(&local.info);
         let context = self.context(slot, Names::Full(&names));
         if guarded(|| self.shared().handler().connected(&context, state)).is_err() {
@@ -115,7 +115,7 @@ impl<H: Handler> Worker<H> {
     pub(super) fn report_recv(&self, slot: &'static Slot<H>, local: &Local<H>, received: Result<ReadBuffer, Error>) {
         slot.head.word.recv_reported(received.as_ref().is_ok_and(|buffer| buffer.is_empty()));
         self.count_recv(slot, &received);
-        let Companion::State(state) = &mut *local.companion.borrow_mut() else { return };
+        let Companion::State(state) = &mut *local.companion() else { return };
         let context = self.context(slot, Names::Kept(&local.info));
         if guarded(|| self.shared().handler().recv(&context, state, received)).is_err() {
             self.panicked(slot);
@@ -146,7 +146,7 @@ impl<H: Handler> Worker<H> {
         slot.head.control_link.set_limit(Limit::NONE);
         slot.head.word.timer_reported();
         self.counters().timers.add(1);
-        let mut companion = local.companion.borrow_mut();
+        let mut companion = local.companion();
         let Some(state) = companion.state_mut() else { return };
         let context = Context { timer_state, ..self.context(slot, Names::Kept(&local.info)) };
         if guarded(|| self.shared().handler().timer(&context, state, result)).is_err() {
@@ -174,7 +174,7 @@ impl<H: Handler> Worker<H> {
             ok = send.result.is_ok()
         );
         let sent = Sent { write: send.write, buffer: send.buffer, result: send.result, bytes: send.sent };
-        let reported = match local.companion.borrow_mut().state_mut() {
+        let reported = match local.companion().state_mut() {
             Some(state) => {
                 let context = self.context(slot, Names::Kept(&local.info));
                 guarded(|| self.shared().handler().send(&context, state, sent))
@@ -208,7 +208,7 @@ impl<H: Handler> Worker<H> {
 
     fn report_watermark(&self, slot: &'static Slot<H>, local: &Local<H>, mark: Watermark) {
         self.counters().high_watermarks.add(u64::from(mark == Watermark::High));
-        let mut companion = local.companion.borrow_mut();
+        let mut companion = local.companion();
         let Some(state) = companion.state_mut() else { return };
         let context = self.context(slot, Names::Kept(&local.info));
         if guarded(|| self.shared().handler().watermark(&context, state, mark)).is_err() {
@@ -218,7 +218,7 @@ impl<H: Handler> Worker<H> {
 
     fn report_accept(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
-        let Companion::Listener { listener, origin } = local.companion.replace(Companion::Nobody) else { return };
+        let Companion::Listener { listener, origin } = local.replace_companion(Companion::Nobody) else { return };
         listener.told(usize::from(origin), self.index);
         self.accepts_due.set(true);
         // Into the table in any case: only from there is a number closed.
@@ -238,7 +238,7 @@ impl<H: Handler> Worker<H> {
         };
         if let Some(close) = refused {
             // No user state, so nothing is reported any more, not even a farewell.
-            local.machine.borrow_mut().end(None, close);
+            local.machine().end(None, close);
             self.seal(slot);
         }
         self.unref_listener(listener);
@@ -250,7 +250,7 @@ impl<H: Handler> Worker<H> {
         let context = self.context(slot, Names::Full(&names));
         match guarded(|| self.shared().handler().accept(&context, listener)) {
             Ok(Some(state)) => {
-                *local.companion.borrow_mut() = Companion::State(state);
+                *local.companion() = Companion::State(state);
                 None
             }
             Ok(None) => Some(Close::Background),
@@ -265,7 +265,7 @@ impl<H: Handler> Worker<H> {
     pub(super) fn panicked(&self, slot: &'static Slot<H>) {
         self.counters().panics.add(1);
         let reason: Error = ErrorCode::Panic.into();
-        self.local(slot).machine.borrow_mut().end(Some(reason), Close::Reset);
+        self.local(slot).machine().end(Some(reason), Close::Reset);
         self.seal(slot);
     }
 }

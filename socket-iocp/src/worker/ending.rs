@@ -16,7 +16,7 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         let raw = local.info.raw();
         let entry = Entry::Socket(slot.handle());
-        let (mut reason, mut close) = local.machine.borrow().ending();
+        let (mut reason, mut close) = local.machine().ending();
         self.forget_limits(slot);
         self.forget_connect(slot);
         if let Err(error) = self.let_go_of_kept(slot, close == Close::HandBack)
@@ -32,13 +32,13 @@ impl<H: Handler> Worker<H> {
         let identity = Identity(slot.head.identity.load(Ordering::Relaxed));
         if close == Close::HandBack && local.info.has_socket() {
             if SocketTable::leave(raw, entry) && net.is_still(raw, identity) {
-                self.backend.borrow_mut().forget(&mut local.machine.borrow_mut().io, raw);
+                self.backend.borrow_mut().forget(&mut local.machine().io, raw);
                 socket = Some(net.adopt(raw));
             } else {
                 reason = Err(ErrorCode::ForeignClose.into());
             }
         }
-        let companion = local.companion.replace(Companion::Nobody);
+        let companion = local.replace_companion(Companion::Nobody);
         if let Some(state) = companion.into_state() {
             self.counters().farewells.add(1);
             traced!(
@@ -67,7 +67,7 @@ impl<H: Handler> Worker<H> {
         if let (Some(how), true) = (how, ours) {
             net.close(raw, how, Some(identity));
         }
-        local.machine.borrow_mut().leave();
+        local.machine().leave();
         self.release_if_unlisted(slot);
     }
 
@@ -83,7 +83,7 @@ impl<H: Handler> Worker<H> {
 
     /// Whether a recv of the socket stands still; it is asked to end.
     pub(super) fn end_standing(&self, slot: &'static Slot<H>) -> bool {
-        let io = &mut self.local(slot).machine.borrow_mut().io;
+        let io = &mut self.local(slot).machine().io;
         self.backend.borrow_mut().end_standing(io, Worker::key(slot))
     }
 
@@ -91,7 +91,7 @@ impl<H: Handler> Worker<H> {
     fn let_go_of_kept(&self, slot: &'static Slot<H>, report: bool) -> Result<(), Error> {
         let local = self.local(slot);
         let take = || {
-            let io = &mut local.machine.borrow_mut().io;
+            let io = &mut local.machine().io;
             self.backend.borrow_mut().take_kept(io, Worker::key(slot))
         };
         while let Some(buffer) = take()? {
@@ -120,15 +120,15 @@ impl<H: Handler> Worker<H> {
             let slot = self.slots().at(index);
             let local = self.local(slot);
             // One whose accept callback is still due is dropped in its turn, when its message has arrived.
-            if local.machine.borrow().is_gone() || matches!(*local.companion.borrow(), Companion::Listener { .. }) {
+            if local.machine().is_gone() || matches!(*local.companion(), Companion::Listener { .. }) {
                 continue;
             }
-            if local.machine.borrow().is_ending() {
+            if local.machine().is_ending() {
                 // One that is to be handed back when its peer has acknowledged what was sent waits no longer.
                 self.abandon_send(slot);
                 continue;
             }
-            local.machine.borrow_mut().end(Some(ErrorCode::Cancelled.into()), Close::Reset);
+            local.machine().end(Some(ErrorCode::Cancelled.into()), Close::Reset);
             self.shared().workers[self.index].aborted.add(1);
             self.seal(slot);
             self.mark_dirty(index);

@@ -24,7 +24,7 @@ impl<H: Handler> Worker<H> {
 
     /// A recv that was claimed.
     pub(super) fn take_recv(&self, slot: &'static Slot<H>, limit: Limit) {
-        self.local(slot).machine.borrow_mut().issue_recv();
+        self.local(slot).machine().issue_recv();
         self.note_limit(slot, limit);
         self.mark_dirty(slot.index());
     }
@@ -37,7 +37,7 @@ impl<H: Handler> Worker<H> {
             self.counters().queued_sends.add(1);
             self.counters().queued_bytes.add(node.content().buffer.queued_bytes() as u64);
         }
-        self.local(slot).machine.borrow_mut().issue_send(node);
+        self.local(slot).machine().issue_send(node);
         if counted {
             self.weigh(slot);
         }
@@ -61,7 +61,7 @@ impl<H: Handler> Worker<H> {
     ) -> Result<(), Error> {
         self.let_others_first();
         slot.head.issue_timer(generation, delay, state)?;
-        self.local(slot).machine.borrow_mut().issue_timer();
+        self.local(slot).machine().issue_timer();
         self.note_limit(slot, delay);
         Ok(())
     }
@@ -106,7 +106,7 @@ impl<H: Handler> Worker<H> {
 
     pub(crate) fn lend(&self, slot: &'static Slot<H>, generation: u32, buffer: ReadBuffer) {
         if slot.head.word.is_live(generation) {
-            self.local(slot).machine.borrow_mut().lend(buffer);
+            self.local(slot).machine().lend(buffer);
         }
     }
 
@@ -115,7 +115,7 @@ impl<H: Handler> Worker<H> {
         if !slot.head.word.is_live(generation) {
             return Err(ErrorCode::Closed.into());
         }
-        let lent = self.local(slot).machine.borrow_mut().take_lent();
+        let lent = self.local(slot).machine().take_lent();
         lent.ok_or(ErrorCode::NullPointer.into())
     }
 }

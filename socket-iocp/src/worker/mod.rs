@@ -30,7 +30,7 @@ pub(crate) use deliver::guarded;
 use crate::address::Addresses;
 use crate::buffer::BufferPool;
 use crate::connects::Connects;
-use crate::handle::{Message, Slot, Slots, Token};
+use crate::handle::{Borrowed, Message, Pair, Slot, Slots, Token};
 use crate::handler::Handler;
 use crate::listener::{Accepting, Listener};
 use crate::lists::{List, Place};
@@ -121,8 +121,8 @@ impl<H: Handler> Companion<H> {
 /// What a worker keeps of one of its sockets.
 pub(crate) struct Local<H: Handler> {
     pub(crate) info: Info,
-    pub(crate) machine: RefCell<Machine<H::Write>>,
-    pub(crate) companion: RefCell<Companion<H>>,
+    /// The state machine, and what goes with the socket in its callbacks: each is borrowed while the other is.
+    parts: Pair<Machine<H::Write>, Companion<H>>,
     ready: Place,
     dirty: Place,
     fresh: Place,
@@ -134,14 +134,29 @@ impl<H: Handler> Local<H> {
         let mut machine = Machine::new(origin, info.addresses.get().is_internet());
         machine.io = io;
         Local {
-            machine: RefCell::new(machine),
+            parts: Pair::new(machine, companion),
             info,
-            companion: RefCell::new(companion),
             ready: Place::new(),
             dirty: Place::new(),
             fresh: Place::new(),
             timeout: WheelPlace::new(),
         }
+    }
+
+    /// # Panics
+    /// While it is borrowed.
+    pub(crate) fn machine(&self) -> Borrowed<'_, Machine<H::Write>> {
+        self.parts.first()
+    }
+
+    /// # Panics
+    /// While it is borrowed: a callback that gets the user's state runs.
+    fn companion(&self) -> Borrowed<'_, Companion<H>> {
+        self.parts.second()
+    }
+
+    fn replace_companion(&self, companion: Companion<H>) -> Companion<H> {
+        std::mem::replace(&mut self.companion(), companion)
     }
 
     /// The content of a slot in which nobody lives.
@@ -378,7 +393,7 @@ impl<H: Handler> Worker<H> {
                     }
                     self.take_recv(slot, slot.head.recv_link.limit());
                     if cancelled {
-                        self.local(slot).machine.borrow_mut().stop_recv(Stop::Cancelled);
+                        self.local(slot).machine().stop_recv(Stop::Cancelled);
                     }
                 }
                 Message::Control(index) => {

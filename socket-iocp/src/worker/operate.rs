@@ -23,7 +23,7 @@ impl<H: Handler> Worker<H> {
         for _ in 0..self.dirty.len() {
             let Some(index) = self.dirty.pop(|index| &self.local_at(index).dirty) else { break };
             let slot = self.slots().at(index);
-            if self.local(slot).machine.borrow().is_gone() {
+            if self.local(slot).machine().is_gone() {
                 self.release_if_unlisted(slot);
             } else if self.one_by_one {
                 self.serve(slot);
@@ -41,13 +41,13 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         let (mut parts_of_files, mut rests) = (0, false);
         loop {
-            let step = local.machine.borrow_mut().next_step(slot.head.word.in_transit());
+            let step = local.machine().next_step(slot.head.word.in_transit());
             let Some(step) = step else { break };
             match step {
                 Step::StartConnect => {
                     self.start_connect(slot);
                     // It waits for memory.
-                    if local.machine.borrow().wants_connect() {
+                    if local.machine().wants_connect() {
                         break;
                     }
                 }
@@ -56,7 +56,7 @@ impl<H: Handler> Worker<H> {
                     parts_of_files += usize::from(part_has_gone);
                     // One that goes as fast as it is read must not keep the worker, nor hold up what the socket receives.
                     let has_had_its_turn = part_has_gone && parts_of_files >= MAX_PARTS;
-                    rests = has_had_its_turn && local.machine.borrow_mut().rest_from_sending();
+                    rests = has_had_its_turn && local.machine().rest_from_sending();
                 }
                 Step::StartSendTo => self.start_send_to(slot),
                 Step::StartRecv | Step::StartRecvFrom => {
@@ -66,14 +66,16 @@ impl<H: Handler> Worker<H> {
                     }
                     // One at a time: a peer whose input is discarded as fast as it comes must not keep the worker. But
                     // one that failed at once has ended the socket, and the steps of its end follow.
-                    if local.machine.borrow().wants_recv() {
+                    if local.machine().wants_recv() {
                         break;
                     }
                 }
                 Step::CancelRecv => self.cancel(slot, Direction::Recv),
                 Step::CancelSend => {
                     self.cancel(slot, Direction::Send);
-                    let ending = local.machine.borrow().is_ending().then(|| local.machine.borrow().ending().1);
+                    let machine = local.machine();
+                    let ending = machine.is_ending().then(|| machine.ending().1);
+                    drop(machine);
                     if matches!(ending, Some(Close::Background | Close::Reset)) {
                         self.abandon_send(slot);
                     }
@@ -82,13 +84,13 @@ impl<H: Handler> Worker<H> {
                 Step::ShutdownSend => self.shutdown_send(slot),
             }
         }
-        if rests && local.machine.borrow_mut().go_on_sending() {
+        if rests && local.machine().go_on_sending() {
             self.mark_dirty(slot.index());
         }
         self.seal(slot);
         self.watch(slot);
         self.close_if_idle(slot);
-        local.machine.borrow().has_event()
+        local.machine().has_event()
     }
 
     /// Sends FIN, unless the number is somebody else's by now: that one's connection stays as it is.
@@ -96,7 +98,7 @@ impl<H: Handler> Worker<H> {
         if self.is_still_ours(slot) {
             self.shared().net.shutdown_send(self.local(slot).info.raw());
         } else {
-            self.local(slot).machine.borrow_mut().end_foreign();
+            self.local(slot).machine().end_foreign();
         }
     }
 
@@ -110,7 +112,7 @@ impl<H: Handler> Worker<H> {
     fn start_send(&self, slot: &'static Slot<H>) -> bool {
         let local = self.local(slot);
         let (submitted, from_file) = {
-            let mut machine = local.machine.borrow_mut();
+            let mut machine = local.machine();
             let (io, work) = machine.start_send();
             let mut backend = self.backend.borrow_mut();
             let (memory, key, raw) = (self.memory(slot), Worker::key(slot), local.info.raw());
@@ -127,7 +129,7 @@ impl<H: Handler> Worker<H> {
     fn start_recv(&self, slot: &'static Slot<H>) {
         let local = self.local(slot);
         let submitted = {
-            let mut machine = local.machine.borrow_mut();
+            let mut machine = local.machine();
             let mut backend = self.backend.borrow_mut();
             let (memory, pool) = (self.memory(slot), &mut self.pool.borrow_mut());
             backend.recv(&mut machine.io, memory, Worker::key(slot), local.info.raw(), pool)
@@ -148,7 +150,7 @@ impl<H: Handler> Worker<H> {
         };
         if short {
             self.retry_later();
-        } else if self.local(slot).machine.borrow().wants_recv() {
+        } else if self.local(slot).machine().wants_recv() {
             self.mark_dirty(slot.index());
         }
     }
@@ -164,7 +166,7 @@ impl<H: Handler> Worker<H> {
     fn cancel(&self, slot: &'static Slot<H>, direction: Direction) {
         let local = self.local(slot);
         let outcome = {
-            let mut machine = local.machine.borrow_mut();
+            let mut machine = local.machine();
             let (memory, raw) = (self.memory(slot), local.info.raw());
             self.backend.borrow_mut().cancel(&mut machine.io, memory, Worker::key(slot), raw, direction)
         };
@@ -181,7 +183,7 @@ impl<H: Handler> Worker<H> {
         if let Some(marks) = self.shared().queue.marks
             && let Some(queued) = slot.queued_bytes(slot.head.word.generation())
         {
-            self.local(slot).machine.borrow_mut().weigh(queued, marks);
+            self.local(slot).machine().weigh(queued, marks);
         }
     }
 
@@ -200,7 +202,7 @@ impl<H: Handler> Worker<H> {
         if let Some(Failure::Os(os)) = failure {
             self.note_datagram_failure(slot, os);
         }
-        self.local(slot).machine.borrow_mut().recv_ended(result);
+        self.local(slot).machine().recv_ended(result);
         if matches!(failure, Some(Failure::Os(_))) {
             self.seal(slot);
         }
@@ -220,7 +222,7 @@ impl<H: Handler> Worker<H> {
     fn unmask_reset(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>) -> Result<ReadBuffer, Failure> {
         let local = self.local(slot);
         let is_end = result.as_ref().is_ok_and(|buffer| buffer.is_empty());
-        if is_end && local.machine.borrow().may_hide_a_reset() && self.shared().net.was_reset(local.info.raw()) {
+        if is_end && local.machine().may_hide_a_reset() && self.shared().net.was_reset(local.info.raw()) {
             return Err(Failure::Os(errno::ECONNRESET));
         }
         result
@@ -229,7 +231,7 @@ impl<H: Handler> Worker<H> {
     pub(super) fn send_ended(&self, slot: &'static Slot<H>, result: Result<usize, Failure>) {
         let result = result.map_err(|failure| self.judge(slot, failure));
         let failure = result.as_ref().err().copied();
-        self.local(slot).machine.borrow_mut().send_ended(result);
+        self.local(slot).machine().send_ended(result);
         self.count_shortage(failure);
         match failure {
             Some(Failure::Os(_) | Failure::File(_) | Failure::FileEnded) => self.seal(slot),
@@ -244,7 +246,7 @@ impl<H: Handler> Worker<H> {
         match failure {
             Failure::Os(os) if hints_at_close(os) => {
                 if !self.is_still_ours(slot) {
-                    self.local(slot).machine.borrow_mut().end_foreign();
+                    self.local(slot).machine().end_foreign();
                     failure
                 } else if was_given_up(os) {
                     Failure::Shortage
@@ -258,7 +260,7 @@ impl<H: Handler> Worker<H> {
 
     /// Tells the word that the socket is ending, if it is: no claim is granted from here on.
     pub(super) fn seal(&self, slot: &'static Slot<H>) {
-        let machine = self.local(slot).machine.borrow();
+        let machine = self.local(slot).machine();
         if machine.is_ending() {
             slot.head.word.end();
         }
@@ -270,7 +272,7 @@ impl<H: Handler> Worker<H> {
         let local = self.local(slot);
         let mut lingers = false;
         {
-            let mut machine = local.machine.borrow_mut();
+            let mut machine = local.machine();
             // A close reads what comes and throws it away: not from a stranger.
             let closes = requests.close && !machine.is_ending();
             if requests.foreign || closes && !self.is_still_ours(slot) {
@@ -337,7 +339,7 @@ impl<H: Handler> Worker<H> {
             }
             Completion::Ready { key, readable, writable } => {
                 let Some(slot) = self.slot_of(key) else { return };
-                self.local(slot).machine.borrow_mut().ready(readable, writable);
+                self.local(slot).machine().ready(readable, writable);
                 self.mark_dirty(slot.index());
             }
             Completion::Accept { listener, result } => self.accept_completed(listener, result),
@@ -357,7 +359,7 @@ impl<H: Handler> Worker<H> {
         let failure = self.recv_ended(slot, result);
         self.try_recv_again(slot, failure);
         // Else that has said when its next step is due.
-        if !self.local(slot).machine.borrow().wants_recv() {
+        if !self.local(slot).machine().wants_recv() {
             self.settle(slot);
         }
     }
@@ -365,7 +367,7 @@ impl<H: Handler> Worker<H> {
     #[cfg(target_os = "linux")]
     fn arrived(&self, slot: &'static Slot<H>, result: Result<ReadBuffer, Failure>, stands: bool) {
         let answer = {
-            let io = &mut self.local(slot).machine.borrow_mut().io;
+            let io = &mut self.local(slot).machine().io;
             self.backend.borrow_mut().arrived(io, Worker::key(slot), result, stands)
         };
         match answer {
@@ -384,7 +386,7 @@ impl<H: Handler> Worker<H> {
 
     /// After a completion: its callbacks first, which see to the socket's next step too; else that step.
     fn settle(&self, slot: &'static Slot<H>) {
-        if self.local(slot).machine.borrow().has_event() {
+        if self.local(slot).machine().has_event() {
             self.mark_ready(slot.index());
         } else {
             self.mark_dirty(slot.index());

@@ -42,7 +42,7 @@ impl<H: Handler> Worker<H> {
     fn close_all_idle(&self) {
         for index in self.slots().live_indices() {
             let slot = self.slots().at(index);
-            if !self.local(slot).machine.borrow().is_gone() {
+            if !self.local(slot).machine().is_gone() {
                 self.close_if_idle(slot);
             }
         }
@@ -54,7 +54,7 @@ impl<H: Handler> Worker<H> {
             return;
         }
         let word = &slot.head.word;
-        let idle = self.local(slot).machine.borrow().is_idle() && !word.in_transit();
+        let idle = self.local(slot).machine().is_idle() && !word.in_transit();
         if idle && word.claim_control(word.generation(), Control::Close, Claimer::Local).is_ok() {
             self.obey(slot);
         }

@@ -62,7 +62,7 @@ impl<H: Handler> Worker<H> {
         self.wheel.advance(now, |index| self.wheel_place(index));
         while let Some(index) = self.fresh.pop(|index| &self.local_at(index).fresh) {
             let slot = self.slots().at(index);
-            if self.local(slot).machine.borrow().is_gone() {
+            if self.local(slot).machine().is_gone() {
                 self.release_if_unlisted(slot);
             } else {
                 self.begin_limits(slot, now);
@@ -95,7 +95,7 @@ impl<H: Handler> Worker<H> {
         if self.retry_at.get().is_some_and(|at| at <= self.now()) {
             self.retry_at.set(None);
             for index in self.slots().live_indices() {
-                if self.local_at(index).machine.borrow_mut().shortage_over() {
+                if self.local_at(index).machine().shortage_over() {
                     self.mark_dirty(index);
                 }
             }
@@ -117,7 +117,7 @@ impl<H: Handler> Worker<H> {
 
     /// The delays of this socket that have not begun run from now on.
     fn begin_limits(&self, slot: &'static Slot<H>, now: Moment) {
-        let mut machine = self.local(slot).machine.borrow_mut();
+        let mut machine = self.local(slot).machine();
         let watch = machine.watch();
         if watch.is_fresh() {
             let begun = match &self.idle {
@@ -139,7 +139,7 @@ impl<H: Handler> Worker<H> {
 
     /// Has the socket come up when the first of its limits is over.
     fn wait_for_limits(&self, slot: &'static Slot<H>) {
-        let machine = self.local(slot).machine.borrow();
+        let machine = self.local(slot).machine();
         let recv = if machine.recv_may_time_out() { slot.head.recv_link.limit() } else { Limit::NONE };
         let timer = if machine.timer_runs() { slot.head.control_link.limit() } else { Limit::NONE };
         let limits = [machine.watch(), recv, timer, machine.first_send_limit()];
@@ -152,7 +152,7 @@ impl<H: Handler> Worker<H> {
     fn look(&self, slot: &'static Slot<H>, now: Moment) {
         let mut acted = false;
         {
-            let mut machine = self.local(slot).machine.borrow_mut();
+            let mut machine = self.local(slot).machine();
             if machine.watch().is_over(now) {
                 self.look_whether_idle(&mut machine, now);
                 acted = machine.is_ending();
@@ -196,7 +196,7 @@ impl<H: Handler> Worker<H> {
     /// Something may be outstanding on this socket from now on: looks after its idle time-out.
     pub(super) fn watch(&self, slot: &'static Slot<H>) {
         let Some(idle) = self.idle else { return };
-        let mut machine = self.local(slot).machine.borrow_mut();
+        let mut machine = self.local(slot).machine();
         if machine.watch() == Limit::NONE && machine.awaits_peer() {
             machine.set_watch(Limit::after_ms(idle.interval_ms));
             self.mark_fresh(slot);
@@ -207,7 +207,7 @@ impl<H: Handler> Worker<H> {
     pub(super) fn begin_linger(&self, slot: &'static Slot<H>) {
         let linger_ms = self.shared().options.linger.as_millis() as u32;
         let limit = if planted!(LingerWithoutEnd) { Limit::NONE } else { Limit::after_ms(linger_ms) };
-        self.local(slot).machine.borrow_mut().set_watch(limit);
+        self.local(slot).machine().set_watch(limit);
         self.mark_fresh(slot);
     }
 
