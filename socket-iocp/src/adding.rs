@@ -178,8 +178,9 @@ impl<H: Handler> PortHandle<H> {
     ///
     /// A recv and sends may be issued at once: they wait until the socket is connected.
     /// [`cancel_connect`](PortHandle::cancel_connect) cancels the connect, and so do [`abort`](PortHandle::abort) and
-    /// [`remove`](PortHandle::remove), which end the socket even if it was connected before; [`close`](PortHandle::close) does unless something is to be sent,
-    /// which it then waits for, up to the linger limit. A removed socket may still be connecting by itself.
+    /// [`remove`](PortHandle::remove), which end the socket even if it was connected before;
+    /// [`close`](PortHandle::close) does unless something is to be sent, which it then waits for, up to the linger
+    /// limit. A removed socket may still be connecting by itself.
     ///
     /// Errors: those of [`add_connected`](PortHandle::add_connected), with `AlreadyConnected` in the place of `NotConnected`;
     /// `InvalidArgument` (the address is not of the socket's family).
@@ -196,8 +197,9 @@ impl<H: Handler> PortHandle<H> {
     }
 
     /// As [`connect`](PortHandle::connect), for so long at most: then the farewell says
-    /// [`TimedOut`](ErrorCode::TimedOut), even if [`Handler::connected`] comes before it, when both are in the same moment. (Without, it is the system that gives up, after two minutes or so.) It is never over
-    /// early, and mostly some milliseconds late. A socket that is closed meanwhile has the linger limit instead.
+    /// [`TimedOut`](ErrorCode::TimedOut), even if [`Handler::connected`] comes before it, when both are in the same
+    /// moment. (Without, it is the system that gives up, after two minutes or so.) It is never over early, and mostly
+    /// some milliseconds late. A socket that is closed meanwhile has the linger limit instead.
     ///
     /// Errors: as [`connect`](PortHandle::connect); `InvalidArgument` (longer than [`MAX_TIME_LIMIT`](crate::MAX_TIME_LIMIT)).
     pub fn connect_within(

@@ -41,9 +41,10 @@ pub trait Handler: Sized + Send + Sync + 'static {
     /// [`Farewell::socket`] hands it back.
     fn error(&self, context: &Context<'_, Self>, socket: Self::Socket, farewell: Farewell);
 
-    /// The connect has completed: the socket's first callback, but for those that need no connection (a timer's, a watermark's,
-    /// that of a recv or send which ends alone), with both addresses in [`context.sockaddrs()`](Context::sockaddrs). A connect that fails, is cancelled or takes too long has no callback of its
-    /// own: the farewell tells why. The default does nothing.
+    /// The connect has completed: the socket's first callback, but for those that need no connection (a timer's, a
+    /// watermark's, that of a recv or send which ends alone), with both addresses in
+    /// [`context.sockaddrs()`](Context::sockaddrs). A connect that fails, is cancelled or takes too long has no
+    /// callback of its own: the farewell tells why. The default does nothing.
     fn connected(&self, context: &Context<'_, Self>, socket: &mut Self::Socket) {
         let _ = (context, socket);
     }

@@ -172,12 +172,12 @@ impl Options {
         self
     }
 
-    /// How long the peer may keep a socket waiting: while a recv is outstanding, without a byte moving either way; while a
-    /// send is outstanding, without a byte of it leaving, whatever is received meanwhile. The socket is then aborted: its
-    /// farewell says [`ErrorCode::TimedOut`], its sends [`ErrorCode::Cancelled`]. That comes when this time has passed,
-    /// and at the latest a quarter of it and 20 ms later (more if callbacks hold the worker up). A socket on which nothing is outstanding waits for its own
-    /// program, and a closing one has its [`linger`](Options::linger): neither is idle. At least 1 ms, at most
-    /// [`MAX_IDLE_TIMEOUT`]. Default: none.
+    /// How long the peer may keep a socket waiting: while a recv is outstanding, without a byte moving either way;
+    /// while a send is outstanding, without a byte of it leaving, whatever is received meanwhile. The socket is then
+    /// aborted: its farewell says [`ErrorCode::TimedOut`], its sends [`ErrorCode::Cancelled`]. That comes when this
+    /// time has passed, and at the latest a quarter of it and 20 ms later (more if callbacks hold the worker up). A
+    /// socket on which nothing is outstanding waits for its own program, and a closing one has its
+    /// [`linger`](Options::linger): neither is idle. At least 1 ms, at most [`MAX_IDLE_TIMEOUT`]. Default: none.
     ///
     /// On Windows a byte leaves when the system reports its part of the send, which is at most 64 KiB then.
     pub fn idle_timeout(mut self, timeout: Duration) -> Options {

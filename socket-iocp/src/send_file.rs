@@ -50,8 +50,9 @@ impl<H: Handler> PortHandle<H> {
     /// }
     /// ```
     ///
-    /// Errors: as [`send`](PortHandle::send); `NotStream` (a datagram socket); `InvalidArgument` (no regular file; a range that ends before it begins, beyond what a
-    /// file can be, or with more bytes than a `usize` counts), or the system's for a file that it does not know.
+    /// Errors: as [`send`](PortHandle::send); `NotStream` (a datagram socket); `InvalidArgument` (no regular file; a
+    /// range that ends before it begins, beyond what a file can be, or with more bytes than a `usize` counts), or the
+    /// system's for a file that it does not know.
     ///
     /// See [`io_uring_prep_read(3)`](https://man7.org/linux/man-pages/man3/io_uring_prep_read.3.html),
     /// [`pread(2)`](https://man7.org/linux/man-pages/man2/pread.2.html),

@@ -126,8 +126,8 @@ impl SendBuffer {
         Copied::new(bytes, room).map(|copied| SendBuffer(Repr::Copied(copied)))
     }
 
-    /// This buffer with the address that it goes to, in one datagram or in segments, in a block that has room for a node of this layout. When memory is refused it
-    /// comes back.
+    /// This buffer with the address that it goes to, in one datagram or in segments, in a block that has room for a
+    /// node of this layout. When memory is refused it comes back.
     pub(crate) fn addressed(
         self,
         address: &SockAddr,

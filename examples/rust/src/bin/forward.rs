@@ -1,8 +1,8 @@
 //! `forward ADDRESS HOST:PORT`: connects each client to the target, and hands on what either says to the other.
 //!
-//! The target is a host's name, looked up anew for each client, or an address. A connection to it is one more socket of the port. What one of the two sends goes to the other in the buffer that it
-//! was received in, and the next is asked for when that has gone: a side that does not read holds up the other, and no
-//! memory grows.
+//! The target is a host's name, looked up anew for each client, or an address. A connection to it is one more socket of
+//! the port. What one of the two sends goes to the other in the buffer that it was received in, and the next is asked
+//! for when that has gone: a side that does not read holds up the other, and no memory grows.
 
 #![forbid(unsafe_code)]
 

@@ -5,9 +5,9 @@
 //! - Memory that the kernel uses: `buffers.rs` (the provided-buffer ring of recvs), `messages.rs` (headers and vectors of
 //!   sends), `accepts.rs` (peer addresses), `files.rs` (what is on its way from a file to a socket).
 //! - `zero_copy.rs` keeps the results of sends that are answered twice, `standing.rs` what recvs that stand bring unasked.
-//! - This file submits, `datagrams.rs` those of datagram sockets, `complete.rs` reads completions, `wake.rs` and `deadline.rs` are what they say, `cancels.rs` and
-//!   `refused.rs` keep the few notes about operations that one in a million needs, `end.rs` is the drop, `faults.rs` is for
-//!   tests alone.
+//! - This file submits, `datagrams.rs` those of datagram sockets, `complete.rs` reads completions, `wake.rs` and
+//!   `deadline.rs` are what they say, `cancels.rs` and `refused.rs` keep the few notes about operations that one in a
+//!   million needs, `end.rs` is the drop, `faults.rs` is for tests alone.
 //!
 //! # Invariants
 //! - `pending` counts every submission pushed whose completion has not been taken, of two the second ([`Kind::Update`], which

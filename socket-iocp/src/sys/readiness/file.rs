@@ -1,8 +1,9 @@
 //! Sending from a file: a part of it is read into memory and sent at once.
 //!
 //! Not by sendfile(2): it has no MSG_DONTWAIT, so that it would block on a socket that the program has left blocking, and no
-//! MSG_NOSIGNAL (docs/performance.md has what it would save). What a send leaves is read again later, since one chunk serves all sockets of the worker; a socket is tried only
-//! when it is believed writable, which it is not again before the kernel has room for a good part of its buffer.
+//! MSG_NOSIGNAL (docs/performance.md has what it would save). What a send leaves is read again later, since one chunk serves
+//! all sockets of the worker; a socket is tried only when it is believed writable, which it is not again before the kernel has
+//! room for a good part of its buffer.
 
 use super::transfer::Gather;
 use super::{Backend, enter, flags, pending, try_send};
