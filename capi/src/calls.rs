@@ -6,7 +6,7 @@ use crate::abi::{self, Dword, Socket};
 use crate::boundary::{copy_in, copy_out, guarded, required, status};
 use crate::handler::{CHandler, ListenState, UserPointer};
 use crate::{platform, ports, taken};
-use engine::{Error, ErrorCode, PortHandle, Rejected, SendBuffer, SocketHandle};
+use engine::{Error, ErrorCode, NotAdded, PortHandle, Rejected, SendBuffer, SocketHandle};
 use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
@@ -53,6 +53,14 @@ pub(crate) fn on_socket(
     call: impl FnOnce(&PortHandle<CHandler>, SocketHandle) -> Result<(), Error>,
 ) -> c_int {
     status(|| ports::with_port(port.addr(), |port| call(port, socket_handle(socket)?)))
+}
+
+/// What came of giving a socket to a port: one that was refused is the caller's still, and stays open.
+pub(crate) fn taken_over<T, S>(added: Result<T, NotAdded<S>>) -> Result<T, Error> {
+    added.map_err(|refused| {
+        platform::disown(refused.socket);
+        refused.error
+    })
 }
 
 /// See `socket_iocp.h`.
@@ -158,13 +166,8 @@ pub extern "C" fn socket_iocp_add_listen_socket(
     status(|| {
         ports::with_port(socket_iocp_state.addr(), |port| {
             let state = ListenState { socket, user: UserPointer(listen_user_state) };
-            match port.add_listener(platform::socket_of(socket)?, accept_socket_backlog, state) {
-                Ok(_) => Ok(()),
-                Err(refused) => {
-                    platform::disown(refused.socket);
-                    Err(refused.error)
-                }
-            }
+            let added = port.add_listener(platform::socket_of(socket)?, accept_socket_backlog, state);
+            taken_over(added).map(drop)
         })
     })
 }
@@ -178,13 +181,8 @@ pub extern "C" fn socket_iocp_add_connected_socket(
 ) -> c_int {
     status(|| {
         ports::with_port(socket_iocp_state.addr(), |port| {
-            match port.add_connected(platform::socket_of(socket)?, UserPointer(per_socket_user_state)) {
-                Ok(_) => Ok(()),
-                Err(refused) => {
-                    platform::disown(refused.socket);
-                    Err(refused.error)
-                }
-            }
+            let added = port.add_connected(platform::socket_of(socket)?, UserPointer(per_socket_user_state));
+            taken_over(added).map(drop)
         })
     })
 }

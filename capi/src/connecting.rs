@@ -2,6 +2,7 @@
 
 use crate::abi::{Dword, Socket};
 use crate::boundary::{required, status};
+use crate::calls::taken_over;
 use crate::handler::UserPointer;
 use crate::platform::{self, SocketAddress};
 use crate::ports;
@@ -65,17 +66,10 @@ pub unsafe extern "C" fn socket_iocp_issue_connect(
                 0 => port.connect(socket, &address, user),
                 _ => port.connect_within(socket, &address, Duration::from_millis(timeout_ms.into()), user),
             };
-            match issued {
-                Ok(handle) => {
-                    // SAFETY: the caller's promise.
-                    unsafe { tell(handle, socket_iocp_socket_state) };
-                    Ok(())
-                }
-                Err(refused) => {
-                    platform::disown(refused.socket);
-                    Err(refused.error)
-                }
-            }
+            let handle = taken_over(issued)?;
+            // SAFETY: the caller's promise.
+            unsafe { tell(handle, socket_iocp_socket_state) };
+            Ok(())
         })
     })
 }

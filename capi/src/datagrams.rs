@@ -2,12 +2,12 @@
 
 use crate::abi::{Dword, Socket};
 use crate::boundary::status;
-use crate::calls::{on_socket, refusal, send_buffer};
+use crate::calls::{on_socket, refusal, send_buffer, taken_over};
 use crate::connecting::copied;
 use crate::handler::UserPointer;
 use crate::platform::{self, SocketAddress};
 use crate::ports;
-use engine::{Error, ErrorCode};
+use engine::{Error, ErrorCode, SendBuffer};
 use socket2::SockAddr;
 use std::ffi::{c_int, c_void};
 use std::net::SocketAddr;
@@ -24,6 +24,18 @@ unsafe fn destination(address: *const SocketAddress, size: Dword) -> Result<Sock
     if is_whole { Ok(found) } else { Err(ErrorCode::InvalidArgument.into()) }
 }
 
+/// The bytes of a datagram, and where it goes.
+///
+/// # Safety
+/// As [`send_buffer`] and [`copied`].
+unsafe fn outgoing(
+    (data, length): (*mut c_void, Dword),
+    (address, size): (*const SocketAddress, Dword),
+) -> Result<(SendBuffer, SocketAddr), Error> {
+    // SAFETY: the caller's promise.
+    unsafe { Ok((send_buffer(data, length)?, destination(address, size)?)) }
+}
+
 /// See `socket_iocp.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn socket_iocp_add_datagram_socket(
@@ -36,13 +48,8 @@ pub extern "C" fn socket_iocp_add_datagram_socket(
             if port.handler().callbacks.datagram.is_none() {
                 return Err(ErrorCode::Unsupported.into());
             }
-            match port.add_datagram(platform::socket_of(socket)?, UserPointer(per_socket_user_state)) {
-                Ok(_) => Ok(()),
-                Err(refused) => {
-                    platform::disown(refused.socket);
-                    Err(refused.error)
-                }
-            }
+            let added = port.add_datagram(platform::socket_of(socket)?, UserPointer(per_socket_user_state));
+            taken_over(added).map(drop)
         })
     })
 }
@@ -64,9 +71,8 @@ pub unsafe extern "C" fn socket_iocp_issue_sync_send_to(
 ) -> c_int {
     on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
         // SAFETY: the caller's promise.
-        let (buffer, address) =
-            unsafe { (send_buffer(write_buffer, number_bytes_to_write)?, destination(address, address_size)?) };
-        port.sync_send_to(socket, address, buffer, UserPointer(per_write_user_state)).map_err(refusal)
+        let (buffer, to) = unsafe { outgoing((write_buffer, number_bytes_to_write), (address, address_size))? };
+        port.sync_send_to(socket, to, buffer, UserPointer(per_write_user_state)).map_err(refusal)
     })
 }
 
@@ -86,9 +92,8 @@ pub unsafe extern "C" fn socket_iocp_issue_async_send_to(
 ) -> c_int {
     on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
         // SAFETY: the caller's promise.
-        let (buffer, address) =
-            unsafe { (send_buffer(write_buffer, number_bytes_to_write)?, destination(address, address_size)?) };
-        port.send_to(socket, address, buffer, UserPointer(per_write_user_state)).map_err(refusal)
+        let (buffer, to) = unsafe { outgoing((write_buffer, number_bytes_to_write), (address, address_size))? };
+        port.send_to(socket, to, buffer, UserPointer(per_write_user_state)).map_err(refusal)
     })
 }
 
@@ -110,10 +115,9 @@ pub unsafe extern "C" fn socket_iocp_issue_segmented_send_to(
 ) -> c_int {
     on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
         // SAFETY: the caller's promise.
-        let (buffer, address) =
-            unsafe { (send_buffer(write_buffer, number_bytes_to_write)?, destination(address, address_size)?) };
+        let (buffer, to) = unsafe { outgoing((write_buffer, number_bytes_to_write), (address, address_size))? };
         let segment_size = u16::try_from(segment_size).map_err(|_| ErrorCode::InvalidArgument)?;
         let write = UserPointer(per_write_user_state);
-        port.send_segments_to(socket, address, segment_size, buffer, write).map_err(refusal)
+        port.send_segments_to(socket, to, segment_size, buffer, write).map_err(refusal)
     })
 }

@@ -103,15 +103,29 @@ fn with_another_process(name: &str, lab: &Lab, here: impl FnOnce(Other), there: 
         return there(channel);
     }
     let listening = listening::Listening::open(&test);
+    let place = listening.place();
     let mut command = child(&test, &test);
-    command.env(CHANNEL, listening.place());
+    command.env(CHANNEL, &place);
     thread::scope(|scope| {
-        scope.spawn(move || run_child(command));
+        scope.spawn(move || {
+            // A child that has failed before it connected is waited for by nobody.
+            let _over = Connects(place);
+            run_child(command)
+        });
         let mut channel = listening.accept();
         let mut process = [0; 4];
         channel.read_exact(&mut process).expect("the child's number");
         here(Other { channel, process: u32::from_le_bytes(process) });
     });
+}
+
+/// Connects in its drop, if somebody still waits for that.
+struct Connects(String);
+
+impl Drop for Connects {
+    fn drop(&mut self) {
+        let _ = Stream::connect(&self.0);
+    }
 }
 
 fn exchange(client: &mut TcpStream, text: &[u8]) {

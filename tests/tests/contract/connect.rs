@@ -1,7 +1,7 @@
 //! A connect is an operation like the others: its callback comes once, first, or the farewell tells why not.
 
-use socket_iocp::{Context, ErrorCode, Port, Socket, SocketHandle};
-use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
+use socket_iocp::{Context, ErrorCode, Port, PortHandle, Socket, SocketHandle};
+use socket_iocp_testkit::{Event, Far, Lab, Probe, on_every_backend};
 use socket2::SockAddr;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn connect(port: &Port<Probe>, lab: &Lab, address: SocketAddr, state: u64) -> So
     port.connect(lab.unconnected(), &address.into(), state).expect("a socket to be connected")
 }
 
-fn is_connected(event: &Event) -> bool {
+pub(super) fn is_connected(event: &Event) -> bool {
     matches!(event, Event::Connected { .. })
 }
 
@@ -58,6 +58,11 @@ fn what_is_issued_before_waits_for_it(lab: &Lab) {
     let port = Port::new(Probe::silent(), lab.options()).expect("a port");
     let far = lab.far();
     let handle = connect(&port, lab, far.address(), 0);
+    issue_and_wait(&port, handle, &far);
+}
+
+/// Issues recv and sends on a socket that is being connected: they wait for the connection, and are reported behind it.
+pub(super) fn issue_and_wait(port: &PortHandle<Probe>, handle: SocketHandle, far: &Far) {
     for write in 0..10 {
         port.send(handle, vec![write as u8; 1000], write).expect("a socket that is being connected");
     }

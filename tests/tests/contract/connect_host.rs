@@ -1,5 +1,6 @@
 //! A connect by host name: the addresses are raced, and what comes of it is told as of any connect.
 
+use super::connect::{is_connected, issue_and_wait};
 use socket_iocp::sim::Names;
 use socket_iocp::{Context, Error, ErrorCode, MAX_TIME_LIMIT, Options, Port, Socket, SocketHandle};
 use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
@@ -48,10 +49,6 @@ fn port_with(lab: &Lab, probe: Probe, names: &Arc<Names>) -> Port<Probe> {
     Port::new(probe, lab.options().names(names.clone())).expect("a port")
 }
 
-fn is_connected(event: &Event) -> bool {
-    matches!(event, Event::Connected { .. })
-}
-
 fn code(result: Result<(), Error>) -> Option<ErrorCode> {
     result.err().map(|error| error.code())
 }
@@ -91,24 +88,7 @@ fn what_is_issued_before_waits_for_it(lab: &Lab) {
     let far = lab.far();
     let port = port_with(lab, Probe::silent(), &names(&[("far", &[far.address()])]));
     let handle = port.connect_host("far", ANY, 0).expect("a name");
-    for write in 0..10 {
-        port.send(handle, vec![write as u8; 1000], write).expect("a socket that is being connected");
-    }
-    port.sync_send(handle, &b"last"[..], 10).expect("the same");
-    port.recv(handle).expect("the same");
-    let again = port.recv(handle).expect_err("one recv at a time");
-    assert_eq!(again.code(), ErrorCode::Busy);
-    let mut client = far.accept();
-    let read = client.read_exact(10_004).expect("everything");
-    assert!((0..10_000).all(|place| read[place] == (place / 1000) as u8));
-    assert_eq!(&read[10_000..], b"last");
-    client.write_all(b"x").expect("a live connection");
-    port.handler().wait_for_bytes(handle, 1);
-    port.handler().wait_for_count("the sends", 11, |event| event.sent().is_some());
-    let history = port.handler().history(handle);
-    assert!(is_connected(&history[0]), "{history:?}");
-    let sent: Vec<_> = history.iter().filter_map(Event::sent).collect();
-    assert_eq!(sent, (0..11).map(|write| (write, Ok(()))).collect::<Vec<_>>());
+    issue_and_wait(&port, handle, &far);
 }
 
 fn the_second_address_is_tried_beside_a_silent_one(lab: &Lab) {

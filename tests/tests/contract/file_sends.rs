@@ -1,15 +1,14 @@
 //! A send from a file is a send like the others: in its turn, whole, never interleaved, one completion; refused, it gives its file
 //! back. How one ends that does not go to its end is in `file_sends_ended.rs`.
 
-use socket_iocp::{
-    Context, Error, ErrorCode, Farewell, Handler, Port, PortHandle, ReadBuffer, SendBuffer, Sent, SocketHandle,
+use socket_iocp::{ErrorCode, Handler, Port, PortHandle, SendBuffer, SocketHandle};
+use socket_iocp_testkit::{
+    BOUND, Client, Completion, Event, GivesBack, Lab, Probe, TestFile, on_every_backend, platform,
 };
-use socket_iocp_testkit::{BOUND, Client, Completion, Event, Lab, Probe, TestFile, on_every_backend, platform};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::ops::RangeBounds;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 on_every_backend!(
@@ -27,23 +26,29 @@ on_every_backend!(
 );
 
 /// Several times what a backend reads at once, and no multiple of it.
-const MEDIUM_BYTES: usize = 300_007;
+pub(super) const MEDIUM_BYTES: usize = 300_007;
 /// More than the kernel takes when nobody reads.
 const LARGE_BYTES: usize = 32 << 20;
 
-fn added<H: Handler<Socket = S>, S>(lab: &Lab, port: &PortHandle<H>, state: S) -> (SocketHandle, Client) {
+pub(super) fn added<H: Handler<Socket = S>, S>(lab: &Lab, port: &PortHandle<H>, state: S) -> (SocketHandle, Client) {
     let (socket, client) = lab.pair();
     (port.add_connected(socket, state).map_err(|refused| refused.error).expect("a connected socket"), client)
 }
 
 /// A port, a socket in it, and its client.
-fn connected(lab: &Lab) -> (Port<Probe>, SocketHandle, Client) {
+pub(super) fn connected(lab: &Lab) -> (Port<Probe>, SocketHandle, Client) {
     let port = Port::new(Probe::silent(), lab.options()).expect("a port");
     let (socket, client) = added(lab, &port, 1);
     (port, socket, client)
 }
 
-fn send_file(port: &PortHandle<Probe>, socket: SocketHandle, file: File, range: impl RangeBounds<u64>, write: u64) {
+pub(super) fn send_file(
+    port: &PortHandle<Probe>,
+    socket: SocketHandle,
+    file: File,
+    range: impl RangeBounds<u64>,
+    write: u64,
+) {
     port.send_file(socket, file, range, write).map_err(|rejected| rejected.error).expect("a live socket");
 }
 
@@ -241,31 +246,10 @@ fn what_is_refused_comes_back(lab: &Lab) {
     assert_eq!(Arc::strong_count(&file), 1);
 }
 
-/// Gives what its sends come back with to the test.
-struct GivesBack(Sender<(SendBuffer, Result<(), Error>)>);
-
-impl Handler for GivesBack {
-    type Listener = ();
-    type Socket = ();
-    type Write = ();
-
-    fn accept(&self, _: &Context<'_, Self>, _: &()) -> Option<()> {
-        None
-    }
-
-    fn recv(&self, _: &Context<'_, Self>, _: &mut (), _: Result<ReadBuffer, Error>) {}
-
-    fn send(&self, _: &Context<'_, Self>, _: &mut (), sent: Sent<()>) {
-        let _ = self.0.send((sent.buffer, sent.result));
-    }
-
-    fn error(&self, _: &Context<'_, Self>, _: (), _: Farewell) {}
-}
-
 fn the_file_comes_back(lab: &Lab) {
     let content = TestFile::new(100);
-    let (sender, given_back) = mpsc::channel();
-    let port = Port::new(GivesBack(sender), lab.options()).expect("a port");
+    let (handler, given_back) = GivesBack::new();
+    let port = Port::new(handler, lab.options()).expect("a port");
     let (socket, mut client) = added(lab, &port, ());
     let next = || given_back.recv_timeout(BOUND).expect("a report");
     port.send_file(socket, content.open(), 10..30, ()).map_err(|refused| refused.error).expect("a live socket");

@@ -1,11 +1,10 @@
 //! Sends from files that do not go to their ends: a file that is too short, or cannot be read, resets its socket; cancels, time
 //! limits and endings meet them as they meet other sends.
 
+use super::file_sends::{MEDIUM_BYTES, added, connected, send_file};
 use socket_iocp::sim::{Behaviour, Operation};
 use socket_iocp::{BackendKind, Error, ErrorCode, Port, PortHandle, SendBuffer, SendFile, SocketHandle};
-use socket_iocp_testkit::{Client, Completion, Event, Lab, Probe, TestFile, completions, on_every_backend};
-use std::fs::File;
-use std::ops::RangeBounds;
+use socket_iocp_testkit::{Completion, Event, Lab, Probe, TestFile, completions, on_every_backend};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,26 +20,8 @@ on_every_backend!(
     a_delete_reports_every_one,
 );
 
-/// Several times what a backend reads at once, and no multiple of it.
-const MEDIUM_BYTES: usize = 300_007;
 /// More than the kernel takes when nobody reads.
 const LARGE_BYTES: usize = 16 << 20;
-
-fn added(lab: &Lab, port: &PortHandle<Probe>, state: u64) -> (SocketHandle, Client) {
-    let (socket, client) = lab.pair();
-    (port.add_connected(socket, state).map_err(|refused| refused.error).expect("a connected socket"), client)
-}
-
-/// A port, a socket in it, and its client.
-fn connected(lab: &Lab) -> (Port<Probe>, SocketHandle, Client) {
-    let port = Port::new(Probe::silent(), lab.options()).expect("a port");
-    let (socket, client) = added(lab, &port, 1);
-    (port, socket, client)
-}
-
-fn send_file(port: &PortHandle<Probe>, socket: SocketHandle, file: File, range: impl RangeBounds<u64>, write: u64) {
-    port.send_file(socket, file, range, write).map_err(|rejected| rejected.error).expect("a live socket");
-}
 
 /// Waits for a socket's end by this error, of which these are the sends reported.
 fn wait_for_failure(port: &PortHandle<Probe>, socket: SocketHandle) -> (Error, Vec<Completion>) {

@@ -1,12 +1,9 @@
 //! A send of several buffers is one send: one completion, its bytes in their order and nothing in between, also where the
 //! system takes it in part; refused, it gives them back.
 
-use socket_iocp::{
-    Context, Error, ErrorCode, Farewell, Handler, Port, PortHandle, ReadBuffer, SendBuffer, Sent, SocketHandle,
-};
-use socket_iocp_testkit::{BOUND, Client, Event, Lab, Probe, on_every_backend};
+use socket_iocp::{ErrorCode, Handler, Port, PortHandle, SendBuffer, SocketHandle};
+use socket_iocp_testkit::{BOUND, Client, Event, GivesBack, Lab, Probe, on_every_backend};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 on_every_backend!(
@@ -214,33 +211,12 @@ fn a_cancelled_one_reports_what_went(lab: &Lab) {
     assert!(matches!(bytes[..], [first, 0, 0] if first > 0 && first <= LARGE_BYTES), "{bytes:?}");
 }
 
-/// Gives the buffers of its sends to the test.
-struct GivesBack(Sender<SendBuffer>);
-
-impl Handler for GivesBack {
-    type Listener = ();
-    type Socket = ();
-    type Write = ();
-
-    fn accept(&self, _: &Context<'_, Self>, _: &()) -> Option<()> {
-        None
-    }
-
-    fn recv(&self, _: &Context<'_, Self>, _: &mut (), _: Result<ReadBuffer, Error>) {}
-
-    fn send(&self, _: &Context<'_, Self>, _: &mut (), sent: Sent<()>) {
-        let _ = self.0.send(sent.buffer);
-    }
-
-    fn error(&self, _: &Context<'_, Self>, _: (), _: Farewell) {}
-}
-
 fn the_buffers_come_back_and_go_again(lab: &Lab) {
-    let (sender, given_back) = mpsc::channel();
-    let port = Port::new(GivesBack(sender), lab.options()).expect("a port");
+    let (handler, given_back) = GivesBack::new();
+    let port = Port::new(handler, lab.options()).expect("a port");
     let (socket, mut client) = added(lab, &port, ());
     port.send_vectored(socket, [SendBuffer::from(vec![b'a'; 3]), b"bc".into()], ()).expect("a live socket");
-    let buffer = given_back.recv_timeout(BOUND).expect("a report");
+    let buffer = given_back.recv_timeout(BOUND).expect("a report").0;
     assert_eq!(
         (buffer.as_slice(), buffer.len(), buffer.slices().collect::<Vec<_>>()),
         (None, 5, vec![&b"aaa"[..], b"bc"])
@@ -250,8 +226,8 @@ fn the_buffers_come_back_and_go_again(lab: &Lab) {
     assert_eq!(nested.error.code(), ErrorCode::InvalidArgument);
     let [_, buffer] = nested.buffer;
     port.send(socket, buffer, ()).expect("a live socket");
-    port.sync_send(socket, given_back.recv_timeout(BOUND).expect("a report"), ()).expect("none is outstanding");
-    let mut buffer = given_back.recv_timeout(BOUND).expect("a report");
+    port.sync_send(socket, given_back.recv_timeout(BOUND).expect("a report").0, ()).expect("none is outstanding");
+    let mut buffer = given_back.recv_timeout(BOUND).expect("a report").0;
     assert_eq!(client.read_exact(15).expect("the bytes"), b"aaabc".repeat(3));
     let parts: Vec<SendBuffer> = buffer.take_parts().collect();
     assert_eq!(parts.iter().map(SendBuffer::as_slice).collect::<Vec<_>>(), [Some(&b"aaa"[..]), Some(b"bc")]);
