@@ -53,12 +53,14 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+mod config;
 mod datagram;
 #[cfg(target_os = "linux")]
 mod io_uring;
 #[cfg(windows)]
 mod iocp;
 pub(crate) mod net;
+mod operation;
 pub(crate) mod processors;
 #[cfg(unix)]
 mod readiness;
@@ -70,11 +72,17 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub(crate) use config::Config;
 pub(crate) use datagram::{DatagramBlock, DatagramMemory};
 #[cfg(all(feature = "faults", target_os = "linux"))]
 pub(crate) use io_uring::faults;
 #[cfg(windows)]
 pub(crate) use iocp::SocketMemory;
+#[cfg(not(windows))]
+pub(crate) use operation::SocketMemory;
+pub(crate) use operation::{
+    Accepted, CancelOutcome, Completion, Direction, Failure, Key, ListenerKey, SocketIo, Submitted,
+};
 pub(crate) use platform::{
     INVALID_SOCKET, Segments, errno, from_io, hints_at_close, passing, place_of, portable_code, process, resolver_text,
     says_over, sort_accept_error, was_given_up,
@@ -85,156 +93,6 @@ pub(crate) use platform::{UNKNOWN_HOST, number_at};
 use unix as platform;
 #[cfg(windows)]
 use windows as platform;
-
-/// Names a socket to a backend: its slot's index and generation. A stale one is recognised by the generation.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Key {
-    pub(crate) index: u32,
-    pub(crate) generation: u32,
-}
-
-/// Names a listener to a backend; a worker never uses a number twice.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct ListenerKey(pub(crate) u32);
-
-/// What the kernel writes to while a socket's operations are under way, in the socket's slot. Here, nothing.
-#[cfg(not(windows))]
-#[derive(Debug)]
-pub(crate) struct SocketMemory;
-
-#[cfg(not(windows))]
-impl SocketMemory {
-    pub(crate) fn new() -> SocketMemory {
-        SocketMemory
-    }
-}
-
-/// A backend's few bits about a socket, kept by its state machine: readiness keeps what epoll said here.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct SocketIo {
-    pub(crate) flags: u8,
-}
-
-/// What came of starting an operation.
-#[derive(Debug)]
-pub(crate) enum Submitted<T> {
-    Done(Result<T, Failure>),
-    Pending,
-}
-
-/// What came of a cancel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum CancelOutcome {
-    /// It is over; no completion comes.
-    Done,
-    /// Its completion will come.
-    #[cfg_attr(not(any(target_os = "linux", windows)), allow(dead_code, reason = "readiness has nothing to cancel"))]
-    Requested,
-}
-
-/// Which operation of a socket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Direction {
-    Recv,
-    Send,
-    /// Before the other two.
-    Connect,
-}
-
-/// Why an operation did nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Failure {
-    /// The system's code: an `errno`, or an error of Winsock or Windows.
-    Os(i32),
-    /// Nothing happened (EINTR, EAGAIN): submit it again.
-    Again,
-    /// No read buffer was to be had; nothing was read.
-    NoBuffer,
-    /// The kernel had no memory for it, or gave it up by itself; nothing was moved. Submit it again after a pause.
-    Shortage,
-    /// Cancelled as asked; nothing was moved.
-    Cancelled,
-    /// Of a send from a file: the file could not be read, by the system's code; nothing was moved.
-    File(i32),
-    /// Of a send from a file: the file ends where the send was to begin.
-    FileEnded,
-}
-
-/// A connection taken from a listener.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) socket: RawSocket,
-    /// The peer's address, if the accept brought it.
-    pub(crate) remote: Option<SockAddr>,
-}
-
-/// What [`Backend::next`] takes.
-#[cfg_attr(not(any(target_os = "linux", windows)), allow(dead_code, reason = "readiness only tells of readiness"))]
-#[derive(Debug)]
-pub(crate) enum Completion {
-    /// A recv has ended; no bytes are the peer's FIN.
-    Recv { key: Key, result: Result<ReadBuffer, Failure> },
-    /// A send has ended; at least one byte.
-    Send { key: Key, result: Result<usize, Failure> },
-    /// A connect has ended. The socket is a connection's like any other when [`Net::connected`](net::Net::connected) has
-    /// been called.
-    Connect { key: Key, result: Result<(), Failure> },
-    /// A pending recv (`readable`), send or connect (`writable`) is to be submitted again. `io` is to be marked by
-    /// [`SocketIo::note_ready`] whether one is pending or not.
-    Ready { key: Key, readable: bool, writable: bool },
-    /// An accept has ended.
-    Accept { listener: ListenerKey, result: Result<Accepted, Failure> },
-    /// Readiness: a pending accept is to be submitted again.
-    #[cfg_attr(windows, allow(dead_code, reason = "no backend on readiness, but the simulation is"))]
-    AcceptReady { listener: ListenerKey },
-    /// Another thread has called the waker.
-    Woken,
-    /// A recv that stands has brought something, or has ended (`stands` is false then): to be given to
-    /// [`Backend::arrived`], which tells what comes of it for the socket's recv.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "io_uring alone has recvs that stand"))]
-    Arrived { key: Key, result: Result<ReadBuffer, Failure>, stands: bool },
-}
-
-/// What a backend is made from. Not every backend minds everything.
-#[derive(Clone, Debug)]
-#[allow(dead_code, reason = "what one backend minds is nothing to another")]
-pub(crate) struct Config {
-    /// The caller drives the port, from changing threads.
-    pub(crate) driven: bool,
-    /// A send that goes on reports what it has done so far, as the idle time-out wants it.
-    pub(crate) show_progress: bool,
-    /// See `Options::zero_copy_from`.
-    pub(crate) zero_copy_from: u32,
-    /// See `Options::sqpoll`.
-    pub(crate) sqpoll: Option<Duration>,
-    /// See `Options::multishot_recv`.
-    pub(crate) multishot_recv: bool,
-    /// See `Options::idle_reads`.
-    pub(crate) idle_reads: bool,
-    /// See `Options::skip_on_success`.
-    pub(crate) skip_on_success: Option<bool>,
-    /// Whose sockets they are; only the simulation has to be told.
-    #[cfg(feature = "sim")]
-    pub(crate) net: net::Net,
-}
-
-impl Config {
-    pub(crate) fn new(options: &Options, net: &net::Net) -> Config {
-        #[cfg(not(feature = "sim"))]
-        let _ = net;
-        Config {
-            driven: options.threads == Some(0),
-            show_progress: options.idle_timeout.is_some(),
-            zero_copy_from: options.zero_copy_from,
-            sqpoll: options.sqpoll,
-            multishot_recv: options.multishot_recv,
-            idle_reads: options.idle_reads,
-            skip_on_success: options.skip_on_success,
-            #[cfg(feature = "sim")]
-            net: net.clone(),
-        }
-    }
-}
 
 /// A worker's backend as other threads reach it.
 ///
@@ -611,20 +469,6 @@ impl Backend {
     /// given before. Called at the end of each run of the loop, before the caller goes back to its own poll.
     pub(crate) fn set_deadline(&mut self, after: Option<Duration>) {
         each!(self, backend => backend.set_deadline(after))
-    }
-}
-
-impl SocketIo {
-    /// What epoll or kqueue said: kept for the operations that come.
-    #[cfg(unix)]
-    pub(crate) fn note_ready(&mut self, readable: bool, writable: bool) {
-        self.flags |= readiness::ready_flags(readable, writable);
-    }
-
-    /// What a recv without a buffer has found: kept for the recv that comes.
-    #[cfg(windows)]
-    pub(crate) fn note_ready(&mut self, readable: bool, _writable: bool) {
-        self.flags |= iocp::ready_flags(readable);
     }
 }
 
