@@ -6,6 +6,7 @@ mod watermarks;
 
 use super::*;
 use crate::buffer::BufferPool;
+use crate::send_queue::Work;
 use crate::sys::errno;
 
 type Under = Machine<u32>;
