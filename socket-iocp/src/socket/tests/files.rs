@@ -1,6 +1,7 @@
 //! Sends from files, and the ends that they come to.
 
 use super::*;
+use crate::sys::errno;
 use crate::{SendBuffer, SendFile};
 use std::fs::File;
 
