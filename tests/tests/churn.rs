@@ -5,10 +5,11 @@
 
 use socket_iocp::{Context, Error, Farewell, Handler, Port, ReadBuffer, Sent};
 use socket_iocp_testkit::{
-    Counting, Lab, in_own_process, on_every_backend, open_descriptors, resident_kib, tries, wait_until,
+    Counting, Gate, Lab, in_own_process, on_every_backend, open_descriptors, resident_kib, tries, wait_until,
 };
 use std::env;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -22,14 +23,18 @@ const BACKLOG: usize = 16;
 /// Where the system wants a socket ready for each accept, the last one is made after the last farewell.
 const IN_THE_MAKING: usize = if cfg!(windows) { 1 } else { 0 };
 const CLIENTS: usize = 4;
+/// A client begins a connection when all but so many have had their farewell: what the port holds for them is bounded.
+const AT_ONCE: usize = 2 * CLIENTS;
 /// The connections come in so many parts; what is held is looked at after each.
 const PARTS: usize = 10;
 /// The parts of the two plateaus, which follow a warm-up.
 const PLATEAUS: [std::ops::Range<usize>; 2] = [2..6, 6..10];
 /// What the system's part of it may differ by: the pages of threads' stacks, and those that the allocator keeps.
 const SLACK_KIB: usize = if cfg!(windows) { 2048 } else { 256 };
-/// What is in use by the program may differ by this much: a list may have grown to a new greatest length.
-const SLACK_BYTES: isize = 16 * 1024;
+/// What is in use by the program may differ by this much: more connections than ever before may have been there at once, each
+/// with a read buffer that the port keeps, and a list may have grown to a new greatest length.
+const SLACK_BYTES: isize = (AT_ONCE * READ_BUFFER_SIZE + 16 * 1024) as isize;
+const READ_BUFFER_SIZE: usize = 4096;
 
 fn connections() -> usize {
     let connections = env::var("SOCKET_IOCP_TEST_CONNECTIONS").ok();
@@ -37,8 +42,11 @@ fn connections() -> usize {
     connections.map_or_else(usual, |number| number.parse().expect("a number"))
 }
 
-/// Sends back what comes; keeps nothing.
-struct Echo;
+/// Sends back what comes; keeps nothing, and counts farewells.
+#[derive(Default)]
+struct Echo {
+    gone: Gate,
+}
 
 impl Handler for Echo {
     type Listener = ();
@@ -61,13 +69,18 @@ impl Handler for Echo {
         let _ = context.recv();
     }
 
-    fn error(&self, _context: &Context<'_, Self>, (): (), _farewell: Farewell) {}
+    fn error(&self, _context: &Context<'_, Self>, (): (), _farewell: Farewell) {
+        self.gone.pass();
+    }
 }
 
 /// Makes connections one after the other, from several threads.
-fn churn(lab: &Lab, address: SocketAddr, connections: usize) {
+fn churn(lab: &Lab, port: &Port<Echo>, address: SocketAddr, connections: usize) {
+    let (gone, begun) = (&port.handler().gone, AtomicU64::new(port.handler().gone.count()));
     let some = || {
         for number in 0..connections / CLIENTS {
+            let before = begun.fetch_add(1, Ordering::Relaxed);
+            gone.wait_for("farewells", (before + 1).saturating_sub(AT_ONCE as u64));
             let mut client = lab.connect(address);
             let sent = [number as u8; 64];
             client.write_all(&sent).expect("a live connection");
@@ -99,10 +112,10 @@ fn settled(port: &Port<Echo>) -> Holding {
 
 /// A port, its connections, and its end.
 fn serve_some(lab: &Lab, connections: usize) {
-    let port = Port::new(Echo, lab.options()).expect("a port");
+    let port = Port::new(Echo::default(), lab.options_with(READ_BUFFER_SIZE).threads(2)).expect("a port");
     let (listener, address) = lab.listen();
     port.add_listener(listener, BACKLOG, ()).expect("a listener");
-    churn(lab, address, connections);
+    churn(lab, &port, address, connections);
     port.delete();
 }
 
@@ -112,12 +125,12 @@ fn memory_stays_flat_and_no_descriptor_is_left(lab: &Lab) {
         // What the system makes once for a process that has sockets and threads is not the port's.
         serve_some(lab, CLIENTS);
         let at_first = open_descriptors();
-        let port = Port::new(Echo, lab.options()).expect("a port");
+        let port = Port::new(Echo::default(), lab.options_with(READ_BUFFER_SIZE).threads(2)).expect("a port");
         let (listener, address) = lab.listen();
         port.add_listener(listener, BACKLOG, ()).expect("a listener");
         let (start, mut held, mut descriptors) = (Instant::now(), Vec::new(), Vec::new());
         for part in 1..=PARTS {
-            churn(lab, address, a_part);
+            churn(lab, &port, address, a_part);
             held.push(settled(&port));
             if PLATEAUS.iter().any(|plateau| plateau.end == part) {
                 descriptors.push(open_descriptors());
