@@ -248,6 +248,11 @@ impl Probe {
         self.lock().iter().filter(|event| is_one(event)).count()
     }
 
+    /// Looks at all events so far, in order, without a copy of them.
+    pub fn for_each(&self, look: impl FnMut(&Event)) {
+        self.lock().iter().for_each(look);
+    }
+
     /// The callbacks of one socket so far, in order.
     pub fn history(&self, socket: SocketHandle) -> Vec<Event> {
         self.lock().iter().filter(|event| event.handle() == Some(socket)).cloned().collect()

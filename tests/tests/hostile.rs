@@ -1,9 +1,12 @@
 //! Peers that mean no good, hundreds at a time: they hold up nobody, get no more than they are allowed, lose nothing of what
 //! they are owed, and go away where an idle time-out says so. What it costs is measured by `socket-iocp bench --hostile`.
 
-use socket_iocp::{Context, Error, ErrorCode, Farewell, Handler, Options, Port, ReadBuffer, Sent, Socket};
+use socket_iocp::{
+    Context, Error, ErrorCode, Farewell, Handler, Options, Port, ReadBuffer, Sent, Socket, SocketHandle,
+};
 use socket_iocp_testkit::{BOUND, Client, Event, Gate, Lab, Probe, on_every_backend, tcp_pair, wait_until};
 use socket2::SockRef;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -210,6 +213,14 @@ fn bytes_that_come_one_at_a_time_arrive_in_order(lab: &Lab) {
     }
 }
 
+fn received(event: &Event) -> bool {
+    matches!(event, Event::Received { .. })
+}
+
+fn sent(event: &Event) -> bool {
+    matches!(event, Event::Sent { .. })
+}
+
 fn peers_that_never_read_are_not_read_from(lab: &Lab) {
     let port = Port::new(Probe::echo(), lab.options_with(READ_BUFFER_BYTES).threads(1)).expect("a port");
     let add = || {
@@ -221,11 +232,17 @@ fn peers_that_never_read_are_not_read_from(lab: &Lab) {
     let (_, mut good) = add();
     let (handles, mut deaf): (Vec<_>, Vec<_>) =
         (0..STUCK).map(|_| add()).map(|(handle, client)| (handle, Deaf { client, written: 0 })).unzip();
-    let received = |event: &Event| matches!(event, Event::Received { .. });
-    let sent = |event: &Event| matches!(event, Event::Sent { .. });
-    // Each has one send under way, and the good client none or one.
-    let is_stuck = || port.handler().count(received) >= port.handler().count(sent) + STUCK;
-    fill(&mut deaf, &mut good, is_stuck);
+    // Each has one send under way.
+    let are_stuck = || {
+        let mut under_way: HashMap<SocketHandle, isize> = HashMap::new();
+        port.handler().for_each(|event| {
+            if let Some(handle) = event.handle() {
+                *under_way.entry(handle).or_default() += isize::from(received(event)) - isize::from(sent(event));
+            }
+        });
+        handles.iter().all(|handle| under_way.get(handle) == Some(&1))
+    };
+    fill(&mut deaf, &mut good, are_stuck);
     for (handle, peer) in handles.iter().zip(&deaf) {
         let history = port.handler().history(*handle);
         let recvs = history.iter().filter(|event| received(event)).count();

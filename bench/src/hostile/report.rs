@@ -56,6 +56,8 @@ pub struct Cost {
     pub elapsed_ns: u64,
     /// CPU time of the server's process in that time.
     pub cpu_ns: u64,
+    /// How often its worker waited for completions.
+    pub waits: u64,
 }
 
 /// The memory of a server beyond what it took when it was empty.
@@ -94,6 +96,11 @@ impl Cost {
     /// CPU time of a good message in nanoseconds.
     pub fn cpu_ns_each(&self) -> f64 {
         self.cpu_ns as f64 / self.messages.max(1) as f64
+    }
+
+    /// Good messages for each time that the worker waited.
+    fn messages_a_wait(&self) -> f64 {
+        self.messages as f64 / self.waits.max(1) as f64
     }
 }
 
@@ -237,9 +244,9 @@ impl HostileReport {
         writeln!(
             f,
             "| backend | server | attack | events/s (refused) | CPU a good message alone | under attack, ratio (interval) \
-             | alone again | an event, in good messages |"
+             | alone again | an event, in good messages | good messages a wait alone | under attack |"
         )?;
-        writeln!(f, "|---|---|---|--:|--:|--:|--:|--:|")?;
+        writeln!(f, "|---|---|---|--:|--:|--:|--:|--:|--:|--:|")?;
         self.for_each_row(|backend, limits, attack, found| {
             let of = |figure: fn(&Comparison) -> f64| median(found.iter().map(|found| figure(found))).unwrap_or(0.0);
             let ratios = sorted(found.iter().map(|found| found.ratio()));
@@ -250,12 +257,14 @@ impl HostileReport {
             let event = median(found.iter().filter_map(|found| found.event_cost()));
             writeln!(
                 f,
-                "| {backend} | {limits} | {attack} | {:.0} ({:.0}%) | {:.2} us | {ratio}{mark} | {:.3} | {} |",
+                "| {backend} | {limits} | {attack} | {:.0} ({:.0}%) | {:.2} us | {ratio}{mark} | {:.3} | {} | {:.1} | {:.1} |",
                 of(Comparison::events_per_second),
                 refused as f64 * 100.0 / events.max(1) as f64,
                 of(Comparison::alone_ns_each) / 1e3,
                 of(Comparison::noise),
-                event.map_or("-".to_owned(), |cost| format!("{cost:.2}"))
+                event.map_or("-".to_owned(), |cost| format!("{cost:.2}")),
+                of(|found| (found.before.messages_a_wait() + found.after.messages_a_wait()) / 2.0),
+                of(|found| found.under.messages_a_wait())
             )
         })
     }

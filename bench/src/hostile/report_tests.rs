@@ -4,7 +4,7 @@ use super::*;
 use crate::hostile::{Limits, Strength};
 
 fn cost(cpu_ns: u64) -> Cost {
-    Cost { messages: 1000, elapsed_ns: 500_000_000, cpu_ns }
+    Cost { messages: 1000, elapsed_ns: 500_000_000, cpu_ns, waits: 100 }
 }
 
 const USAGE: Usage =
@@ -99,7 +99,7 @@ fn a_report_is_tables() {
     });
     let text = report.to_string();
     let lines = [
-        "| io_uring | with limits | one byte at a time | 200 (10%) | 1.00 us | 1.300 (1.300 to 1.300), above the limit | 1.000 | 3.00 |",
+        "| io_uring | with limits | one byte at a time | 200 (10%) | 1.00 us | 1.300 (1.300 to 1.300), above the limit | 1.000 | 3.00 | 10.0 | 10.0 |",
         "| io_uring | with limits | one byte at a time | 1100 | 3.0 MiB | 4.0 MiB | 5.0 MiB |",
         "| io_uring | 3 s | 1000 | 1000 | 100 | 3.0 MiB | 0.0 MiB | 3.0 MiB | 4.0 MiB | 4.0 MiB | 4.0 MiB |",
     ];

@@ -149,15 +149,17 @@ impl Scene {
         let mut good = Good::connect(self.address, options.connections, options.message_bytes)?;
         good.run_for(options.messages_per_second, WARM_UP)?;
         let before = done()?;
+        let waits_before = self.state()?.waits;
         let (started, cpu_before) = (Instant::now(), self.server.cpu_time()?);
         let messages = good.run_for(options.messages_per_second, options.window)?;
         let (elapsed, cpu_after) = (started.elapsed(), self.server.cpu_time()?);
+        let waits = self.state()?.waits - waits_before;
         let after = done()?;
         let usage = self.usage(kept(&parts) + options.connections, senders(&parts))?;
         good.finish()?;
         let (elapsed_ns, cpu_ns) = (elapsed.as_nanos() as u64, cpu_after.saturating_sub(cpu_before).as_nanos() as u64);
         Ok(Measured {
-            cost: Cost { messages, elapsed_ns, cpu_ns },
+            cost: Cost { messages, elapsed_ns, cpu_ns, waits },
             done: Done { events: after.events - before.events, refused: after.refused - before.refused },
             usage,
         })

@@ -34,6 +34,8 @@ pub(crate) struct State {
     /// The most that was ever resident.
     pub(crate) peak_resident: u64,
     pub(crate) received_bytes: u64,
+    /// System calls that waited for completions.
+    pub(crate) waits: u64,
     /// Sockets that are not read from, for their queue of sends is full.
     pub(crate) held_back: u64,
     /// Farewells of sockets that were idle for too long.
@@ -72,6 +74,7 @@ fn state(port: &Port<Echo>) -> Result<State, Error> {
         memory: Memory::of_this_process(statistics.sockets_now)?,
         peak_resident: peak_resident()?,
         received_bytes: statistics.received_bytes,
+        waits: statistics.waits,
         held_back: echo.held_back.load(Ordering::Relaxed),
         timed_out: echo.timed_out.load(Ordering::Relaxed),
     })

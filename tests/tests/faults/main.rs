@@ -7,7 +7,7 @@
 //! - `ring.rs`: the data path of io_uring makes no other call, so its submissions are failed inside the library, by the
 //!   feature `faults` (see `sys/io_uring/faults.rs`), which can make its queues and its buffer ring small too.
 //!
-//! `ci/faults` runs them. A few values of n are tried; with `SOCKET_IOCP_TEST_DEEP=1`, many.
+//! `ci/faults` runs them. A few values of n are tried; in the long form (`SOCKET_IOCP_DEEP=1`), many.
 
 #![cfg(target_os = "linux")]
 
@@ -19,7 +19,7 @@ mod trial;
 
 use program::Plan;
 use socket_iocp::BackendKind;
-use socket_iocp_testkit::child_role;
+use socket_iocp_testkit::{child_role, is_deep};
 use trial::{Fate, Trial};
 
 /// The errors that are put in, by their names.
@@ -34,10 +34,7 @@ const EVERY_ERROR: [(&str, i32); 6] = [
 
 /// Every how many calls one fails.
 fn steps() -> &'static [u64] {
-    match std::env::var("SOCKET_IOCP_TEST_DEEP") {
-        Ok(_) => &[2, 3, 5, 7, 11, 23],
-        Err(_) => &[3],
-    }
+    if is_deep() { &[2, 3, 5, 7, 11, 23] } else { &[3] }
 }
 
 /// Up to this n there is a fault for certain; a thread may make too few calls of some kind for a larger one.
