@@ -46,8 +46,11 @@ pub(crate) struct State {
 pub(crate) fn serve(task: &ServerTask) -> Result<(), Error> {
     cpus::pin(task.cpu)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).needed("a listener on loopback")?;
-    // A longer queue than the standard library's, and accepted sockets inherit the size of the buffer.
+    // A longer queue than the standard library's. Accepted sockets inherit the options. With Nagle's algorithm an echo would now and
+    // then wait for the client's next message, and be sent when that comes, on the client's CPU time: the same server would cost
+    // 2.8 us a message at one time and 4.6 at another.
     rustix::net::listen(&listener, LISTEN_QUEUE).needed("a queue of connections")?;
+    sockopt::set_tcp_nodelay(&listener, true).needed("TCP_NODELAY")?;
     sockopt::set_socket_send_buffer_size(&listener, super::SEND_BUFFER_BYTES).needed("SO_SNDBUF")?;
     let address = listener.local_addr().needed("its address")?;
     let mut options = Options::new(READ_BUFFER_SIZE).threads(1).backend(backend_named(&task.backend)?);
