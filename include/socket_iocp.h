@@ -617,6 +617,13 @@ int socket_iocp_issue_sync_send_with_timeout( void *socket_iocp_state, void *soc
 int socket_iocp_issue_async_send_with_timeout( void *socket_iocp_state, void *socket_iocp_socket_state, void *write_buffer, DWORD number_bytes_to_write, void *per_write_user_state, DWORD timeout_ms );
 
 /*
+ * As socket_iocp_issue_file_send(), for timeout_ms milliseconds at most: see socket_iocp_issue_sync_send_with_timeout().
+ *
+ * Errors: as socket_iocp_issue_file_send(); SOCKET_IOCP_E_INVALID_ARGUMENT (timeout_ms is above 604,800,000).
+ */
+int socket_iocp_issue_file_send_with_timeout( void *socket_iocp_state, void *socket_iocp_socket_state, socket_iocp_file file, uint64_t offset, uint64_t length, void *per_write_user_state, DWORD timeout_ms );
+
+/*
  * Cancels the recv that is outstanding: its recv callback has 0 bytes and the status SOCKET_IOCP_E_CANCELLED, unless bytes or the
  * FIN came before the cancel reached it, and the socket goes on. The callback may still be to come when this returns. A recv that
  * is issued after it is not meant.

@@ -1,9 +1,11 @@
 //! Calls with a time limit, timers, and cancels. What each promises is said in `include/socket_iocp.h`.
 
-use crate::abi::Dword;
+use crate::abi::{Dword, File};
 use crate::calls::{on_socket, refusal, send_buffer};
 use crate::handler::UserPointer;
-use engine::ErrorCode;
+use crate::platform;
+use crate::sends::file_range;
+use engine::{ErrorCode, SendBuffer};
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
@@ -58,6 +60,30 @@ pub unsafe extern "C" fn socket_iocp_issue_async_send_with_timeout(
     on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
         // SAFETY: the caller's promise.
         let buffer = unsafe { send_buffer(write_buffer, number_bytes_to_write)? };
+        let write = UserPointer(per_write_user_state);
+        port.send_within(socket, buffer, write, time(timeout_ms)).map_err(refusal)
+    })
+}
+
+/// See `socket_iocp.h`.
+///
+/// # Safety
+/// As [`socket_iocp_issue_file_send`](crate::sends::socket_iocp_issue_file_send).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn socket_iocp_issue_file_send_with_timeout(
+    socket_iocp_state: *mut c_void,
+    socket_iocp_socket_state: *mut c_void,
+    file: File,
+    offset: u64,
+    length: u64,
+    per_write_user_state: *mut c_void,
+    timeout_ms: Dword,
+) -> c_int {
+    on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
+        let range = file_range(offset, length)?;
+        // SAFETY: the caller's promise. Of one that is not open, the system is asked what it is, and says so.
+        let file = unsafe { platform::file_of(file)? };
+        let buffer = SendBuffer::from_file(file, range).map_err(|(error, _)| error)?;
         let write = UserPointer(per_write_user_state);
         port.send_within(socket, buffer, write, time(timeout_ms)).map_err(refusal)
     })

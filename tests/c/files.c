@@ -1,4 +1,4 @@
-/* File sends: ranges of files, in their turn among other sends; files that are too short, or no files. */
+/* File sends: ranges of files, in their turn among other sends; files that are too short, or too late, or no files. */
 #include "check.h"
 
 enum { MORE_THAN_A_CHUNK = 300000 };
@@ -86,6 +86,46 @@ static void too_short( void )
     forget_events();
 }
 
+/* What has gone by then is told, and what is behind it follows at once. */
+static void within_a_time( void )
+{
+    enum { LARGE = 64 * MORE_THAN_A_CHUNK, SHORT_MS = 20, LONG_MS = 24 * 60 * 60 * 1000, TOO_LONG_MS = 604800001 };
+    socket_iocp_file file = temporary_file();
+    SOCKET ends[2];
+    struct event event;
+    size_t part;
+#ifndef _WIN32
+    uint64_t gone;
+#endif
+    void *handle = add_pair( port, ends, NULL );
+    for( part = 0; part < LARGE; part += sizeof content )
+        CHECK( write_to_file( file, content, sizeof content ) );
+    CHECK_CODE( INVALID_ARGUMENT, socket_iocp_issue_file_send_with_timeout( port, handle, file, 0, 1, NULL, TOO_LONG_MS ) );
+    CHECK_CODE( BAD_SOCKET, socket_iocp_issue_file_send_with_timeout( port, handle, NO_FILE_AT_ALL, 0, 1, NULL, LONG_MS ) );
+    CHECK_OK( socket_iocp_issue_file_send_with_timeout( port, handle, file, 0, SOCKET_IOCP_TO_THE_END, (void *)1, SHORT_MS ) );
+    event = await( SENT, 1 );
+    CHECK( event.write == (void *)1 && event.completion.status == SOCKET_IOCP_E_TIMED_OUT );
+    CHECK( event.completion.byte_count < LARGE );
+#ifdef _WIN32
+    /* The system may have reset the connection, since the send had begun. */
+    socket_iocp_abort_socket( port, handle );
+#else
+    CHECK_OK( socket_iocp_issue_file_send_with_timeout( port, handle, file, 100, 6, (void *)2, LONG_MS ) );
+    for( gone = event.completion.byte_count; gone > 0; gone -= part )
+    {
+        part = gone < sizeof content ? (size_t)gone : sizeof content;
+        expect_content( ends[1], 0, part );
+    }
+    expect_content( ends[1], 100, 6 );
+    CHECK( await( SENT, 2 ).write == (void *)2 && await( SENT, 2 ).completion.status == 0 );
+    CHECK_OK( socket_iocp_abort_socket( port, handle ) );
+#endif
+    await( ENDED, 1 );
+    close_own_file( file );
+    close_socket( ends[1] );
+    forget_events();
+}
+
 static void misuse( void )
 {
     socket_iocp_file file = make_file( 10 );
@@ -143,6 +183,7 @@ int main( void )
     port = new_port();
     among_others();
     too_short();
+    within_a_time();
     misuse();
     limits();
     delete_port( port );

@@ -266,6 +266,15 @@ unsafe extern "C" {
         write: Handle,
         timeout_ms: u32,
     ) -> c_int;
+    pub(crate) safe fn socket_iocp_issue_file_send_with_timeout(
+        port: Handle,
+        socket: Handle,
+        file: RawFd,
+        offset: u64,
+        length: u64,
+        write: Handle,
+        timeout_ms: u32,
+    ) -> c_int;
     pub(crate) safe fn socket_iocp_cancel_recv(port: Handle, socket: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_cancel_connect(port: Handle, socket: Handle) -> c_int;
     pub(crate) safe fn socket_iocp_cancel_send(port: Handle, socket: Handle, write: Handle) -> c_int;

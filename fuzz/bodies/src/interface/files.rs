@@ -4,7 +4,7 @@ use super::expect::Call;
 use super::issue::{call, length_of};
 use super::perform::pick_socket;
 use super::script::{Step, What};
-use super::world::{Bytes, world};
+use super::world::{Bytes, Limit, world};
 use crate::c;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
@@ -39,9 +39,14 @@ pub(super) fn send(step: Step) {
         world.next_send += 1;
         world.next_send
     });
-    let send = Call { length, no_data: no_file, ..Call::new(What::FileSend, (port, socket)) };
-    let code = call(&send, Some((id, Bytes::File(file), content)), || {
-        c::socket_iocp_issue_file_send(port, socket, number, before as u64, asked, ptr::without_provenance_mut(id))
+    let limit = (step.port % 5 == 4 && !short).then(|| Limit::of(step.port / 8));
+    let send = Call { length, no_data: no_file, limit, ..Call::new(What::FileSend, (port, socket)) };
+    let (offset, write) = (before as u64, ptr::without_provenance_mut(id));
+    let code = call(&send, Some((id, Bytes::File(file), content)), || match limit {
+        None => c::socket_iocp_issue_file_send(port, socket, number, offset, asked, write),
+        Some(limit) => {
+            c::socket_iocp_issue_file_send_with_timeout(port, socket, number, offset, asked, write, limit.ms)
+        }
     });
     if code == 0 && short {
         world(|world| {
