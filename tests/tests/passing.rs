@@ -3,11 +3,11 @@
 
 #![forbid(unsafe_code)]
 
-use socket_iocp::{ErrorCode, MAX_PASSED_DATA, PassedSocket, Port, pass_socket, take_passed_socket};
+use socket_iocp::{Context, ErrorCode, MAX_PASSED_DATA, PassedSocket, Port, pass_socket, take_passed_socket};
 use socket_iocp_testkit::platform::{self, Stream};
-use socket_iocp_testkit::{Event, Lab, Probe, child, child_role, on_every_backend, run_child, tcp_pair};
+use socket_iocp_testkit::{BOUND, Event, Lab, Probe, child, child_role, on_every_backend, run_child, tcp_pair};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::{env, process, thread};
 
 // Real only: what another process has is the system's.
@@ -15,6 +15,7 @@ on_every_backend!(
     real: a_connection_under_way_is_served_by_another_process,
     a_listener_is_served_by_another_process,
     what_was_in_no_port_is_served_by_another_process,
+    a_datagram_socket_is_served_by_another_process,
 );
 
 /// Set in a child: where the channel to it is to be had.
@@ -238,6 +239,53 @@ fn what_was_in_no_port_is_served_by_another_process(lab: &Lab) {
         }
     };
     with_another_process("what_was_in_no_port_is_served_by_another_process", lab, here, there);
+}
+
+fn a_datagram_socket_is_served_by_another_process(lab: &Lab) {
+    let here = |mut other: Other| {
+        let (served, client) = (udp(), udp());
+        let (served_at, other_at) =
+            (served.local_addr().expect("an address"), client.local_addr().expect("an address"));
+        client.send_to(b"on the way", served_at).expect("a datagram");
+        pass_socket(&other.channel, other.process, &served, other_at.to_string().as_bytes())
+            .expect("the child takes it");
+        other.has_it();
+        drop(served);
+        let expect = |text: &[u8]| {
+            let mut answer = [0; 16];
+            let (len, from) = client.recv_from(&mut answer).expect("the echo");
+            assert_eq!((&answer[..len], from), (text, served_at));
+        };
+        expect(b"on the way");
+        client.send_to(b"there", served_at).expect("a datagram");
+        expect(b"there");
+        other.channel.write_all(b"e").expect("the child waits");
+    };
+    let there = |mut channel: Stream| {
+        let PassedSocket { socket, data, .. } = take_passed_socket(&channel).expect("a datagram socket");
+        let from: SocketAddr = str::from_utf8(&data).expect("text").parse().expect("an address");
+        let echo = move |_: &Probe, context: Option<&Context<'_, Probe>>, event: &Event| {
+            if let (Some(context), Some(Ok(mail))) = (context, event.mail()) {
+                assert_eq!(mail.sender, from);
+                context.port().send_to(context.handle(), mail.sender, mail.bytes, 0).expect("an open socket");
+                context.recv().expect("none is outstanding");
+            }
+            None
+        };
+        let port = Port::new(Probe::reacting(echo), lab.options()).expect("a port");
+        let handle = port.add_datagram(socket, 0).expect("a datagram socket");
+        port.recv(handle).expect("an open socket");
+        channel.write_all(b"s").expect("the parent reads");
+        channel.read_exact(&mut [0]).expect("the end");
+    };
+    with_another_process("a_datagram_socket_is_served_by_another_process", lab, here, there);
+}
+
+/// A datagram socket with an address, whose waits have an end.
+fn udp() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a loopback port");
+    socket.set_read_timeout(Some(BOUND)).expect("a time-out");
+    socket
 }
 
 /// Two ends of a channel within this process.

@@ -1,7 +1,8 @@
 //! An error on a datagram socket is that of its operation alone, and the socket goes on.
 
-use socket_iocp::{ErrorCode, Port};
-use socket_iocp_testkit::{Event, Lab, Probe, on_every_backend};
+use socket_iocp::{ErrorCode, Port, SendBuffer};
+use socket_iocp_testkit::{Event, Lab, Probe, TestFile, on_every_backend};
+use std::time::Duration;
 
 on_every_backend!(
     one_that_is_too_long_is_refused_alone,
@@ -117,6 +118,12 @@ fn a_datagram_socket_is_no_stream(lab: &Lab) {
     assert_eq!(listener, Err(ErrorCode::NotStream));
     let handle = port.add_datagram(socket(), 0).expect("a datagram socket");
     assert_eq!(port.shutdown_send(handle).map_err(|error| error.code()), Err(ErrorCode::NotStream));
+    let content = TestFile::new(10);
+    let file = port.send_file(handle, content.open(), .., 7).expect_err("a stream's");
+    assert_eq!((file.error.code(), file.write), (ErrorCode::NotStream, 7));
+    let Ok(range) = SendBuffer::from_file(file.buffer, 2..) else { panic!("a file") };
+    let range = port.send_within(handle, range, 8, Duration::from_secs(1)).expect_err("a stream's");
+    assert_eq!((range.error.code(), range.write, range.buffer.into_file().is_ok()), (ErrorCode::NotStream, 8, true));
     port.abort(handle).expect("an open socket");
     port.handler().wait_for_farewell(handle).expect_err("an abort");
     assert_eq!(port.shutdown_send(handle).map_err(|error| error.code()), Err(ErrorCode::Closed));
