@@ -116,8 +116,8 @@ fn ring_poll() {
 
 /// The read of the wake-up counter.
 #[test]
-fn ring_read() {
-    sweep("read", &[2, 0], "", harmless, |_| {}, |_, _, _| {});
+fn ring_wake() {
+    sweep("wake", &[2, 0], "", harmless, |_| {}, |_, _, _| {});
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn small_rings_with_faults() {
     }
     for threads in [2, 0] {
         for every in steps() {
-            let faults = ["recv:EINTR", "send:EAGAIN", "sendmsg:EINTR", "accept:EMFILE", "read:EINTR", "cancel:EINTR"];
+            let faults = ["recv:EINTR", "send:EAGAIN", "sendmsg:EINTR", "accept:EMFILE", "wake:EINTR", "cancel:EINTR"];
             let faults: Vec<String> = faults.iter().map(|fault| format!("{fault}:{every}")).collect();
             let plan = Plan::new(BackendKind::IoUring, threads);
             let mut trial = Trial::new(&format!("{SMALLEST}, faults with n = {every}"), plan, Fate::Harmless);

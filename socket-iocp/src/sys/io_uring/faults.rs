@@ -30,10 +30,11 @@ pub(super) use inactive::{buffers, completions, entered, said, submissions, subm
 
 #[cfg(not(feature = "faults"))]
 mod inactive {
+    use super::super::tag::Kind;
     use io_uring::{IoUring, squeue};
 
     #[inline(always)]
-    pub(in super::super) fn submitted(entry: squeue::Entry) -> squeue::Entry {
+    pub(in super::super) fn submitted(entry: squeue::Entry, _: Kind) -> squeue::Entry {
         entry
     }
 
@@ -63,6 +64,7 @@ mod inactive {
 
 #[cfg(feature = "faults")]
 mod active {
+    use super::super::tag::Kind;
     use io_uring::{IoUring, opcode, squeue};
     use std::env;
     use std::io::{self, Write};
@@ -70,20 +72,25 @@ mod active {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    /// An operation of the kernel; of reads, what is read.
+    type Operation = (u8, Option<Kind>);
+
     /// The operations that can be failed, by the names that `SOCKET_IOCP_FAULTS` has for them.
-    const OPERATIONS: [(&str, u8); 10] = [
-        ("recv", opcode::Recv::CODE),
-        ("send", opcode::Send::CODE),
-        ("sendmsg", opcode::SendMsg::CODE),
+    const OPERATIONS: [(&str, Operation); 11] = [
+        ("recv", (opcode::Recv::CODE, None)),
+        ("send", (opcode::Send::CODE, None)),
+        ("sendmsg", (opcode::SendMsg::CODE, None)),
         // Without a copy. One that is failed has no notification.
-        ("sendzc", opcode::SendZc::CODE),
-        ("sendmsgzc", opcode::SendMsgZc::CODE),
-        ("accept", opcode::Accept::CODE),
-        ("poll", opcode::PollAdd::CODE),
+        ("sendzc", (opcode::SendZc::CODE, None)),
+        ("sendmsgzc", (opcode::SendMsgZc::CODE, None)),
+        ("accept", (opcode::Accept::CODE, None)),
+        ("poll", (opcode::PollAdd::CODE, None)),
         // Of the wake-up counter.
-        ("read", opcode::Read::CODE),
-        ("timeout", opcode::Timeout::CODE),
-        ("cancel", opcode::AsyncCancel::CODE),
+        ("wake", (opcode::Read::CODE, Some(Kind::Wake))),
+        // Of a file that is sent.
+        ("fileread", (opcode::Read::CODE, Some(Kind::FileRead))),
+        ("timeout", (opcode::Timeout::CODE, None)),
+        ("cancel", (opcode::AsyncCancel::CODE, None)),
     ];
 
     /// The errors that they can be failed with.
@@ -99,8 +106,8 @@ mod active {
 
     /// One kind of fault.
     struct Fault {
-        operation: &'static str,
-        opcode: u8,
+        name: &'static str,
+        operation: Operation,
         errno: i32,
         every: u64,
         operations: AtomicU64,
@@ -119,11 +126,15 @@ mod active {
         fn parse(text: &str) -> Fault {
             let mut parts = text.split(':');
             let mut part = || parts.next().unwrap_or_else(|| panic!("SOCKET_IOCP_FAULTS: {text:?} has three parts"));
-            let (operation, opcode) = named(&OPERATIONS, part());
+            let (name, operation) = named(&OPERATIONS, part());
             let (_, errno) = named(&ERRORS, part());
             let every = number(part());
-            assert_ne!(every, 0, "SOCKET_IOCP_FAULTS: every 0th of {operation}");
-            Fault { operation, opcode, errno, every, operations: AtomicU64::new(0), failed: AtomicU64::new(0) }
+            assert_ne!(every, 0, "SOCKET_IOCP_FAULTS: every 0th of {name}");
+            Fault { name, operation, errno, every, operations: AtomicU64::new(0), failed: AtomicU64::new(0) }
+        }
+
+        fn is_for(&self, code: u8, kind: Kind) -> bool {
+            self.operation.0 == code && self.operation.1.is_none_or(|only| only == kind)
         }
 
         /// One more operation of the kind: whether it is to fail.
@@ -202,9 +213,9 @@ mod active {
     /// See the head of this file.
     extern "C" fn say() {
         let mut output = io::stdout().lock();
-        for Fault { operation, errno, operations, failed, .. } in faults() {
+        for Fault { name, errno, operations, failed, .. } in faults() {
             // Nobody may be there to read it.
-            let _ = writeln!(output, "@fault: {operation} {errno} {operations:?} {failed:?}");
+            let _ = writeln!(output, "@fault: {name} {errno} {operations:?} {failed:?}");
         }
         let _ = writeln!(output, "@overflows: {OVERFLOWS:?}");
     }
@@ -232,23 +243,23 @@ mod active {
     }
 
     /// The error that an operation of this kind is to end with, if it is one's turn.
-    fn due(code: u8) -> Option<i32> {
+    fn due(code: u8, kind: Kind) -> Option<i32> {
         // All of them count the operation, also when another one fails it.
-        faults().iter().filter(|fault| fault.opcode == code && fault.is_due()).last().map(Fault::fail)
+        faults().iter().filter(|fault| fault.is_for(code, kind) && fault.is_due()).last().map(Fault::fail)
     }
 
     /// What goes to the kernel in place of this entry.
-    pub(in super::super) fn submitted(entry: squeue::Entry) -> squeue::Entry {
+    pub(in super::super) fn submitted(entry: squeue::Entry, kind: Kind) -> squeue::Entry {
         let code = entry.get_opcode() as u8;
         if faults().is_empty() || code == opcode::AsyncCancel::CODE {
             return entry;
         }
-        due(code).map_or(entry, failing)
+        due(code, kind).map_or(entry, failing)
     }
 
     /// What a cancel is taken to have said that has said this.
     pub(in super::super) fn said(result: i32) -> i32 {
-        due(opcode::AsyncCancel::CODE).map_or(result, |errno| -errno)
+        due(opcode::AsyncCancel::CODE, Kind::Cancel).map_or(result, |errno| -errno)
     }
 
     pub(in super::super) fn submissions(entries: u32) -> u32 {
@@ -272,7 +283,18 @@ mod active {
             let fault = Fault::parse("recv:ENOMEM:3");
             let failed: Vec<bool> = (0..7).map(|_| fault.is_due()).collect();
             assert_eq!(failed, [false, false, true, false, false, true, false]);
-            assert_eq!((fault.opcode, fault.errno), (opcode::Recv::CODE, libc::ENOMEM));
+            assert_eq!((fault.operation.0, fault.errno), (opcode::Recv::CODE, libc::ENOMEM));
+        }
+
+        #[test]
+        fn reads_are_told_apart() {
+            let [wake, file, recv] = ["wake", "fileread", "recv"].map(|name| Fault::parse(&format!("{name}:EINTR:1")));
+            let of =
+                |fault: &Fault, code| [Kind::Wake, Kind::FileRead, Kind::Recv].map(|kind| fault.is_for(code, kind));
+            assert_eq!(of(&wake, opcode::Read::CODE), [true, false, false]);
+            assert_eq!(of(&file, opcode::Read::CODE), [false, true, false]);
+            assert_eq!(of(&recv, opcode::Recv::CODE), [true; 3]);
+            assert_eq!(of(&recv, opcode::Read::CODE), [false; 3]);
         }
 
         #[test]

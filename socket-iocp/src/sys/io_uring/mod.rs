@@ -374,7 +374,7 @@ impl Backend {
     /// As for [`Ring::push`].
     unsafe fn push(&mut self, entry: squeue::Entry, tag: Tag) {
         // SAFETY: the caller's promise.
-        unsafe { self.ring.push(&faults::submitted(entry).user_data(tag.user_data())) };
+        unsafe { self.ring.push(&faults::submitted(entry, tag.kind()).user_data(tag.user_data())) };
         self.pending += 1;
     }
 
