@@ -79,10 +79,10 @@ impl Accepts {
         self.entries.len()
     }
 
-    /// The accept of this entry, if it is one of the listener's.
+    /// The accept of this entry, if there is one and it is the listener's.
     pub(super) fn pending(&self, index: usize, listener: ListenerKey) -> Option<Tag> {
-        match self.entries[index] {
-            Entry::Pending(tag) if tag.listener() == listener => Some(tag),
+        match self.entries.get(index) {
+            Some(Entry::Pending(tag)) if tag.listener() == listener => Some(*tag),
             _ => None,
         }
     }

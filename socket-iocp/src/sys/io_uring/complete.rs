@@ -60,8 +60,23 @@ impl Backend {
                 self.deadline.ended();
                 None
             }
-            Kind::Cancel | Kind::Show => None,
+            Kind::Cancel => {
+                if result.is_err() {
+                    self.cancel_missed(tag);
+                }
+                None
+            }
+            Kind::Show => None,
             Kind::Send | Kind::Standing | Kind::Update | Kind::FileRead => unreachable!("seen above"),
+        }
+    }
+
+    /// A cancel has not found its operation. Mostly that has ended meanwhile. But an accept that was woken for a connection which
+    /// another accept took is for a moment nowhere where the kernel looks, before it waits again: such a one is cancelled again.
+    /// Operations of a socket are woken for nobody else's bytes.
+    fn cancel_missed(&mut self, cancel: Tag) {
+        if let Some(accept) = self.memory.accepts.pending(cancel.index() as usize, cancel.listener()) {
+            self.push_cancel(accept);
         }
     }
 

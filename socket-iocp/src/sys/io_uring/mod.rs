@@ -390,7 +390,7 @@ impl Backend {
         if self.make_room().is_ok() {
             let entry = opcode::AsyncCancel::new(tag.user_data()).build();
             // SAFETY: the entry has no pointer.
-            unsafe { self.push(entry, Tag::new(Kind::Cancel, 0, 0)) };
+            unsafe { self.push(entry, Tag::of_cancel(tag)) };
         }
     }
 

@@ -95,6 +95,14 @@ impl Tag {
         Tag::new(kind, self.index(), self.generation())
     }
 
+    /// The name of a cancel. That of an accept names it.
+    pub(super) fn of_cancel(cancelled: Tag) -> Tag {
+        match cancelled.kind() {
+            Kind::Accept | Kind::AcceptPoll => cancelled.with_kind(Kind::Cancel),
+            _ => Tag::new(Kind::Cancel, INDEX_MASK as u32, 0),
+        }
+    }
+
     pub(super) fn from_user_data(user_data: u64) -> Tag {
         Tag(user_data)
     }

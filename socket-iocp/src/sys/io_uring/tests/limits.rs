@@ -122,6 +122,23 @@ fn more_operations_than_both_queues_hold_all_complete() {
     assert_eq!(rig.backend.pending, 1, "the wake-up's read alone");
 }
 
+#[test]
+fn an_accept_that_its_cancel_has_missed_is_cancelled_again() {
+    let mut rig = Rig::new();
+    let listener = listener();
+    rig.accept(LISTENER, &listener);
+    let missed = Tag::of_cancel(rig.backend.memory.accepts.pending(0, LISTENER).expect("the first"));
+    // What the kernel says of an accept that it is about to let wait again.
+    rig.backend.pending += 1;
+    assert!(rig.backend.answer(missed, -libc::ENOENT, 0, &mut rig.pool).is_none());
+    assert_eq!(rig.accepted(LISTENER).map(|_| ()), Err(Failure::Cancelled));
+    // Of one that has ended, there is nothing left to do.
+    rig.backend.pending += 1;
+    assert!(rig.backend.answer(missed, -libc::ENOENT, 0, &mut rig.pool).is_none());
+    rig.assert_quiet();
+    assert_eq!(rig.backend.pending, 1, "the wake-up's read alone");
+}
+
 /// Queues many messages at once, of slices of one byte, and checks that each arrives whole. They go to one socket,
 /// which has room for all of them, so none waits and is overtaken.
 fn send_messages<const SLICES: usize>(count: u32) {
