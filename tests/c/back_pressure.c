@@ -3,7 +3,7 @@
 
 enum { PIECE = 1024 * 1024, ENOUGH = MORE_THAN_FITS / PIECE };
 
-static char piece[PIECE];
+static char piece[PIECE], in[PIECE];
 static int crossings[8];
 static int crossing_count;
 static void *the_port, *the_user;
@@ -57,7 +57,7 @@ static void marks( void )
         CHECK_OK( socket_iocp_queued_bytes( the_port, handle, &bytes ) );
         CHECK( bytes > 0 && bytes <= MORE_THAN_FITS );
         for( index = 0; index < ENOUGH; index++ )
-            read_all( ends[1], piece, PIECE );
+            read_all( ends[1], in, PIECE );
         await_crossings( 2 * round );
         await( SENT, (size_t)( ENOUGH * round ) );
         CHECK_OK( socket_iocp_queued_bytes( the_port, handle, &bytes ) );
