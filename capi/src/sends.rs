@@ -144,13 +144,18 @@ pub extern "C" fn socket_iocp_release_shared(shared: *mut c_void) -> c_int {
     })
 }
 
-/// What is to be sent of a file.
-pub(crate) fn file_range(offset: u64, length: u64) -> Result<(Bound<u64>, Bound<u64>), Error> {
+/// A part of a file, to be sent.
+///
+/// # Safety
+/// If it is sent, `file` stays open until the send's callback. (Of one that is not open, the system is asked what it is, and says so.)
+pub(crate) unsafe fn file_buffer(file: File, offset: u64, length: u64) -> Result<SendBuffer, Error> {
     let end = match length {
         TO_THE_END => Bound::Unbounded,
         _ => Bound::Excluded(offset.checked_add(length).ok_or(ErrorCode::InvalidArgument)?),
     };
-    Ok((Bound::Included(offset), end))
+    // SAFETY: the caller's promise.
+    let file = unsafe { platform::file_of(file)? };
+    SendBuffer::from_file(file, (Bound::Included(offset), end)).map_err(|(error, _)| error)
 }
 
 /// See `socket_iocp.h`.
@@ -167,9 +172,8 @@ pub unsafe extern "C" fn socket_iocp_issue_file_send(
     per_write_user_state: *mut c_void,
 ) -> c_int {
     on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
-        let range = file_range(offset, length)?;
-        // SAFETY: the caller's promise. Of one that is not open, the system is asked what it is, and says so.
-        let file = unsafe { platform::file_of(file)? };
-        port.send_file(socket, file, range, UserPointer(per_write_user_state)).map_err(refusal)
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { file_buffer(file, offset, length)? };
+        port.send(socket, buffer, UserPointer(per_write_user_state)).map_err(refusal)
     })
 }

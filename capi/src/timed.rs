@@ -3,9 +3,8 @@
 use crate::abi::{Dword, File};
 use crate::calls::{on_socket, refusal, send_buffer};
 use crate::handler::UserPointer;
-use crate::platform;
-use crate::sends::file_range;
-use engine::{ErrorCode, SendBuffer};
+use crate::sends::file_buffer;
+use engine::ErrorCode;
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
@@ -80,10 +79,8 @@ pub unsafe extern "C" fn socket_iocp_issue_file_send_with_timeout(
     timeout_ms: Dword,
 ) -> c_int {
     on_socket(socket_iocp_state, socket_iocp_socket_state, |port, socket| {
-        let range = file_range(offset, length)?;
-        // SAFETY: the caller's promise. Of one that is not open, the system is asked what it is, and says so.
-        let file = unsafe { platform::file_of(file)? };
-        let buffer = SendBuffer::from_file(file, range).map_err(|(error, _)| error)?;
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { file_buffer(file, offset, length)? };
         let write = UserPointer(per_write_user_state);
         port.send_within(socket, buffer, write, time(timeout_ms)).map_err(refusal)
     })

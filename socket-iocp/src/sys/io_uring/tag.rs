@@ -95,7 +95,7 @@ impl Tag {
         Tag::new(kind, self.index(), self.generation())
     }
 
-    /// The name of a cancel. That of an accept names it.
+    /// The name of a cancel. That of an accept names the accept; the others have an index that no accept comes to.
     pub(super) fn of_cancel(cancelled: Tag) -> Tag {
         match cancelled.kind() {
             Kind::Accept | Kind::AcceptPoll => cancelled.with_kind(Kind::Cancel),
